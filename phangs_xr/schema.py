@@ -1,0 +1,70 @@
+"""The vocabulary: every product's name, grid, unit and one sentence, as frozen data."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+COUNTS = "electron / s"
+FLUX = "10**-20 erg s-1 cm-2"
+RATIO = ""
+
+FLUX_SCALE = 1e20
+"""Fluxes are kept in units of 1e-20 erg/s/cm² (per pixel of their own grid), as MUSE maps are."""
+
+GridName = Literal["hst", "muse", "nebulae", "fits"]
+
+
+@dataclass(frozen=True)
+class Product:
+    """One thing a step makes, under the one name it has everywhere.
+
+    Attributes
+    ----------
+    name
+        Variable in the store, and `{galaxy}_{name}.fits`.
+    grid
+        The node of the field it lives on; `fits` holds small measured results, not images.
+    units
+        As both of astropy's unit parsers, generic and FITS, read them.
+    long_name
+        One sentence for people.
+    in_fits
+        Whether a FITS file of it is written unless the configuration says otherwise.
+    """
+
+    name: str
+    grid: GridName
+    units: str
+    long_name: str
+    in_fits: bool = False
+
+
+_PRODUCTS = (
+    Product("narrow", "hst", COUNTS, "Narrow-band image, padding removed"),
+    Product("continuum1", "hst", COUNTS, "First broad-band image, on the narrow band's grid"),
+    Product("continuum2", "hst", COUNTS, "Second broad-band image, on the narrow band's grid"),
+    Product("halpha_raw", "hst", COUNTS, "Continuum-subtracted narrow band", True),
+    Product("cont_raw", "hst", COUNTS, "Continuum in the narrow band", True),
+    Product("halpha", "hst", FLUX, "H-alpha flux", True),
+    Product("halpha_bg", "hst", FLUX, "Background of the H-alpha flux", True),
+    Product("halpha_bgsub", "hst", FLUX, "Background-subtracted H-alpha flux", True),
+    Product("musehalpha", "muse", FLUX, "MUSE H-alpha flux", True),
+    Product("musehalpha_regrid", "hst", FLUX, "MUSE H-alpha flux on the HST grid", True),
+    Product("halpha_smoothed", "hst", FLUX, "H-alpha flux at MUSE's resolution", True),
+    Product("hstmuseratio", "hst", RATIO, "MUSE over smoothed HST H-alpha flux", True),
+    Product("hstmusediff", "hst", FLUX, "MUSE minus smoothed HST H-alpha flux", True),
+    Product("anchored", "hst", FLUX, "H-alpha flux anchored to MUSE by the ratio", True),
+    Product("diff_anchored", "hst", FLUX, "H-alpha flux anchored to MUSE by the difference", True),
+    Product("anchored_intnegs", "hst", FLUX, "Anchored flux, negatives interpolated", True),
+    Product("fit_anchored", "hst", FLUX, "H-alpha flux anchored to MUSE by a line", True),
+    Product("fit_anchored_intnegs", "hst", FLUX, "Line-anchored flux, negatives interpolated", True),
+    Product("anchored_wnoise", "hst", FLUX, "Anchored flux with noise added", True),
+    Product("anchored_intnegs_wnoise", "hst", FLUX, "Interpolated anchored flux with noise", True),
+    Product(
+        "anchored_intnegs_nocosmic", "hst", FLUX, "Interpolated anchored flux, cosmic rays cut", True
+    ),
+    Product("cosmic_mask", "hst", RATIO, "1 where a cosmic ray was cut"),
+    Product("nebula_mask", "muse", RATIO, "Nebula region_ID, NaN outside"),
+    Product("star_mask", "muse", RATIO, "Non-zero on foreground stars"),
+)
+
+PRODUCTS: dict[str, Product] = {product.name: product for product in _PRODUCTS}

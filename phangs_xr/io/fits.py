@@ -1,0 +1,523 @@
+"""FITS images as lazy xarray datasets, and back to FITS chunk by chunk in bounded memory."""
+
+import os
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from astropy import units as u
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
+from numpy.typing import NDArray
+from xarray.backends import BackendArray, BackendEntrypoint
+from xarray.core import indexing
+
+from phangs_xr.errors import InputError
+from phangs_xr.grid import Grid, get_grid
+from phangs_xr.schema import COUNTS
+from phangs_xr.wcs import format_card, format_wcs
+
+CHUNK = 2000
+"""Side of the chunks [px] where the file suggests none."""
+
+_ROWS = 500
+"""Rows of a chunk where the file is compressed row by row: a chunk must span the full width."""
+
+_BLOCK = 2880
+_SUFFIXES = (".fits", ".fit", ".fits.gz", ".fits.fz")
+_PHOTOMETRY = ("photflam", "photplam", "photbw")
+
+
+class FitsBackend(BackendEntrypoint):
+    """Open one image of a FITS file: `xr.open_dataset(path, chunks={})`."""
+
+    description = "Two-dimensional FITS images, with their sky"
+    open_dataset_parameters = ("filename_or_obj", "drop_variables", "hdu")
+
+    def open_dataset(  # type: ignore[override]  # xarray's backends name their own options
+        self,
+        filename_or_obj: str | os.PathLike[str],
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        hdu: int | str | None = None,
+    ) -> xr.Dataset:
+        """Open an image without reading its pixels.
+
+        Parameters
+        ----------
+        filename_or_obj
+            Path of the file.
+        drop_variables
+            Variables or coordinates to leave out.
+        hdu
+            Number or name of the HDU; by default the first with a two-dimensional image.
+
+        Returns
+        -------
+        Dataset
+            The variable `image` with dims `y`, `x`, its pixel coordinates, `wcs` if the header
+            has a celestial one, and the attributes `units` and `fits_header`.
+
+        Raises
+        ------
+        InputError
+            If the file is missing, no FITS, shorter than its header says, or has no such image.
+        """
+        stored = _find_image(_get_path(filename_or_obj), hdu)
+        image = xr.Variable(
+            ("y", "x"),
+            indexing.LazilyIndexedArray(stored.array),
+            {
+                "units": normalise_units(str(stored.header.get("BUNIT", ""))),
+                "fits_header": stored.text,
+            },
+            {"preferred_chunks": stored.chunks},
+        )
+        dataset = xr.Dataset({"image": image}, _make_coords(stored))
+        dropped = [drop_variables] if isinstance(drop_variables, str) else drop_variables or []
+        return dataset.drop_vars(dropped, errors="ignore")
+
+    def guess_can_open(self, filename_or_obj: Any) -> bool:
+        """Tell by its name whether a path is a FITS file."""
+        if not isinstance(filename_or_obj, str | os.PathLike):
+            return False
+        return os.fspath(filename_or_obj).lower().endswith(_SUFFIXES)
+
+
+@dataclass(frozen=True)
+class FitsArray(BackendArray):
+    """The pixels of one image HDU, read on demand; safe in threads, picklable.
+
+    Each read opens the file itself: an open file shared by threads gives wrong pixels in silence.
+
+    Attributes
+    ----------
+    path, hdu
+        The file and the number of the HDU.
+    shape, dtype
+        Of the image as read: native byte order, scaled.
+    offset
+        Where the pixels start [bytes] if they lie there as they are; None if they must be
+        decompressed or scaled.
+    stamp
+        Time of change [ns] and size [bytes] of the file, which dask's names depend on.
+    """
+
+    path: str
+    hdu: int
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    offset: int | None
+    stamp: tuple[int, int]
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        """Read the pixels of an indexer."""
+        return indexing.explicit_indexing_adapter(
+            key, self.shape, indexing.IndexingSupport.BASIC, self._read
+        )
+
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        return (type(self).__name__, self.path, self.hdu, self.stamp)
+
+    def _read(self, key: tuple[int | slice, ...]) -> NDArray[Any]:
+        if self.offset is None:
+            with fits.open(self.path, memmap=False) as hdus:
+                return np.asarray(hdus[self.hdu].section[key], dtype=self.dtype)
+        stored = self.dtype.newbyteorder(">")
+        pixels = np.memmap(self.path, stored, "r", self.offset, self.shape)
+        return np.array(pixels[key], dtype=self.dtype)
+
+
+@dataclass(frozen=True)
+class _StoredImage:
+    array: FitsArray
+    header: fits.Header
+    chunks: dict[str, int]
+
+    @property
+    def text(self) -> str:
+        return str(self.header.tostring(sep="\n", endcard=False, padding=False))
+
+
+def _get_path(path: str | os.PathLike[str]) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(
+            f"expected the path of a FITS file, found {type(path).__name__}: give a str or a Path"
+        )
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"expected a FITS file, found no file {path}: check the path")
+    return path
+
+
+def _open(path: Path, **options: Any) -> fits.HDUList:
+    try:
+        with warnings.catch_warnings():
+            # What astropy warns of is either mended by it or refused below, with words.
+            warnings.simplefilter("ignore", AstropyWarning)
+            return fits.open(path, **options)
+    except (OSError, EOFError) as error:
+        raise InputError(
+            f"expected a FITS file, found {path} ({error}): check that it is complete"
+        ) from error
+
+
+def list_hdus(path: str | os.PathLike[str]) -> list[str]:
+    """List the names of the HDUs of a file, in their order.
+
+    Parameters
+    ----------
+    path
+        The FITS file.
+
+    Returns
+    -------
+    list of str
+        `PRIMARY` for the first unless it is named; empty for extensions without a name.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no FITS.
+    """
+    with _open(_get_path(path)) as hdus:
+        return [hdu.name for hdu in _load(hdus)]
+
+
+def _load(hdus: fits.HDUList) -> list[Any]:
+    with warnings.catch_warnings():
+        # A truncated file is refused by its size; astropy only warns.
+        warnings.simplefilter("ignore", AstropyWarning)
+        return list(hdus)
+
+
+def _find_image(path: Path, wanted: int | str | None) -> _StoredImage:
+    with _open(path) as hdus, _open(path, disable_image_compression=True) as raw_hdus:
+        loaded = _load(hdus)
+        number = _choose(path, loaded, wanted)
+        hdu, raw = loaded[number], _load(raw_hdus)[number]
+        with path.open("rb") as file:
+            readable_in_place = file.read(6) == b"SIMPLE"
+        if readable_in_place:
+            _require_complete(path, raw)
+        plain = readable_in_place and raw.is_image and not _is_scaled(hdu)
+        state = path.stat()
+        array = FitsArray(
+            str(path.absolute()),
+            number,
+            hdu.shape,
+            _get_dtype(hdu),
+            raw.fileinfo()["datLoc"] if plain else None,
+            (state.st_mtime_ns, state.st_size),
+        )
+        return _StoredImage(array, hdu.header.copy(), _suggest_chunks(raw.header, hdu.shape))
+
+
+def _choose(path: Path, hdus: Sequence[Any], wanted: int | str | None) -> int:
+    """Find the number of the wanted HDU, which holds a two-dimensional image."""
+    listed = ", ".join(f"{i} {hdu.name or '(no name)'}" for i, hdu in enumerate(hdus))
+    images = [i for i, hdu in enumerate(hdus) if _is_flat_image(hdu)]
+    if not images:
+        raise InputError(
+            f"expected a two-dimensional image in {path}, found none in its HDUs "
+            f"({listed}): give an image, or one plane of a cube as an image"
+        )
+    if wanted is None:
+        return images[0]
+    matching = [
+        i
+        for i, hdu in enumerate(hdus)
+        if wanted == i or (isinstance(wanted, str) and hdu.name == wanted.strip().upper())
+    ]
+    if not matching:
+        raise InputError(
+            f"expected HDU {wanted!r} in {path}, found only {listed}: choose one of these"
+        )
+    if matching[0] not in images:
+        raise InputError(
+            f"expected a two-dimensional image in HDU {wanted!r} of {path}, found "
+            f"{_describe(hdus[matching[0]])}: choose one of the HDUs {images} ({listed})"
+        )
+    return matching[0]
+
+
+def _is_flat_image(hdu: Any) -> bool:
+    return bool(hdu.is_image) and len(hdu.shape) == 2 and 0 not in hdu.shape
+
+
+def _describe(hdu: Any) -> str:
+    if not hdu.is_image:
+        return "a table"
+    return f"an image of shape {hdu.shape}" if hdu.shape else "no data"
+
+
+def _require_complete(path: Path, raw: Any) -> None:
+    """Refuse a truncated file, whose missing pixels astropy would only notice when read."""
+    expected = raw.fileinfo()["datLoc"] + raw.size
+    found = path.stat().st_size
+    if found < expected:
+        raise InputError(
+            f"expected at least {expected} bytes in {path} by its header, found {found}: "
+            f"the file is truncated, copy or download it again"
+        )
+
+
+def _is_scaled(hdu: Any) -> bool:
+    header = hdu.header
+    scaled = header.get("BSCALE", 1) != 1 or header.get("BZERO", 0) != 0
+    return scaled or (header["BITPIX"] > 0 and "BLANK" in header)
+
+
+def _get_dtype(hdu: Any) -> np.dtype[Any]:
+    if _is_scaled(hdu):
+        # One pixel says it: astropy's rule depends on BITPIX, BSCALE, BZERO and BLANK together.
+        found = hdu.section[0:1, 0:1].dtype
+    else:
+        found = fits.BITPIX2DTYPE[hdu.header["BITPIX"]]
+    return np.dtype(found).newbyteorder("=")
+
+
+def _suggest_chunks(raw_header: fits.Header, shape: tuple[int, int]) -> dict[str, int]:
+    """Chunks for `chunks={}`; xarray warns of others that split them, so none where all fit."""
+    sides = CHUNK, CHUNK
+    if "ZTILE1" in raw_header:
+        sides = int(raw_header.get("ZTILE2", 1)), int(raw_header["ZTILE1"])
+        if sides[1] >= shape[1]:
+            sides = -(-_ROWS // sides[0]) * sides[0], shape[1]
+    return {
+        axis: side for axis, side, size in zip(("y", "x"), sides, shape, strict=True) if side < size
+    }
+
+
+def _make_coords(stored: _StoredImage) -> dict[str, xr.Variable]:
+    try:
+        text = format_wcs(stored.header)
+    except InputError:
+        text = ""
+    coords = Grid(text, 0.0, 0.0, 1.0, 1.0, stored.array.shape).coords()
+    if not text:
+        del coords["wcs"]
+    return coords
+
+
+_PER_PIXEL = re.compile(
+    r"[*/ ]*(/\s*(spaxel|pixel|pix)\b|\b(spaxel|pixel|pix)\s*(\*\*|\^)?\s*-1)", re.I
+)
+_POWER = re.compile(r"\*\*\s*\(\s*([+-]?\d+)\s*\)")
+_ELECTRON_RATE = re.compile(r"(electrons?|e-)\s*(/\s*s|\s+s-1)", re.I)
+_NUMBERS = {"electrons": "electron", "electron": "electron", "e-": "electron", "counts": "count"}
+
+
+def normalise_units(text: str) -> str:
+    """Translate the BUNIT of a file into a unit that astropy reads.
+
+    Parameters
+    ----------
+    text
+        As HST, MUSE and others write it; "per pixel" is left out, since it holds of every image.
+
+    Returns
+    -------
+    str
+        In FITS's own notation where that has the unit; empty for what no parser reads.
+    """
+    bare = _POWER.sub(r"**\1", _PER_PIXEL.sub("", text.strip()))
+    if _ELECTRON_RATE.fullmatch(bare):
+        return COUNTS
+    try:
+        with warnings.catch_warnings():
+            # Several slashes in a row are discouraged, yet their meaning is fixed.
+            warnings.simplefilter("ignore", u.UnitsWarning)
+            unit = u.Unit(_NUMBERS.get(bare.lower(), bare))
+    except (ValueError, TypeError):
+        return ""
+    try:
+        return str(unit.to_string("fits"))
+    except ValueError:
+        # The FITS standard lacks some units, the electron among them.
+        return str(unit.to_string())
+
+
+def build_header(image: xr.DataArray, history: Sequence[str] = ()) -> fits.Header:
+    """Make the header of a product: what still holds of these pixels, and nothing else.
+
+    Parameters
+    ----------
+    image
+        Image with a `wcs`. Of its attributes `units` becomes BUNIT, `object` OBJECT, and
+        `photflam`, `photplam`, `photbw` the cards of those names.
+    history
+        One HISTORY entry each.
+
+    Returns
+    -------
+    astropy.io.fits.Header
+        For float32 pixels of the image's shape. The same image gives the same bytes: no dates.
+
+    Raises
+    ------
+    GridError
+        If the image has lost its `wcs` or is not a regular slice.
+    """
+    grid = get_grid(image)
+    lines = [
+        "SIMPLE  =                    T",
+        format_card("BITPIX", -32),
+        format_card("NAXIS", 2),
+        format_card("NAXIS1", grid.shape[1]),
+        format_card("NAXIS2", grid.shape[0]),
+        format_wcs(grid.to_wcs()),
+        format_card("BUNIT", str(image.attrs.get("units", ""))),
+    ]
+    lines += [
+        format_card(key.upper(), float(image.attrs[key]))
+        for key in _PHOTOMETRY
+        if key in image.attrs
+    ]
+    header = fits.Header.fromstring("\n".join(lines), sep="\n")
+    if image.attrs.get("object"):
+        header["OBJECT"] = _to_ascii(str(image.attrs["object"]))
+    for entry in history:
+        header.add_history(_to_ascii(entry))
+    return header
+
+
+def _to_ascii(text: str) -> str:
+    """FITS allows printable ASCII alone."""
+    return re.sub(r"[^ -~]", "?", text)
+
+
+@dataclass(frozen=True)
+class FitsTarget:
+    """A FITS image that is being written, by any number of threads or processes at once.
+
+    Blocks are assigned as to an array, `target[ys, xs] = block`. The image has its own name
+    only when `finish` gives it; until then it lies beside it as `.NAME.partial`.
+
+    Attributes
+    ----------
+    path
+        The final name.
+    shape
+        Rows and columns.
+    offset
+        Where the pixels start [bytes].
+    """
+
+    path: Path
+    shape: tuple[int, int]
+    offset: int
+
+    @classmethod
+    def create(
+        cls, path: str | os.PathLike[str], header: fits.Header, shape: tuple[int, int]
+    ) -> "FitsTarget":
+        """Write the header and reserve the space of the pixels.
+
+        Parameters
+        ----------
+        path
+            Final name of the file; a file of that name is kept until `finish`.
+        header
+            As from `build_header`.
+        shape
+            Rows and columns.
+
+        Returns
+        -------
+        FitsTarget
+            Ready for blocks.
+
+        Raises
+        ------
+        OSError
+            If the disk has no room for the file, or the directory cannot be written.
+        """
+        text = header.tostring(sep="", endcard=True, padding=True).encode("ascii")
+        target = cls(Path(path).absolute(), shape, len(text))
+        size = -(-(len(text) + 4 * shape[0] * shape[1]) // _BLOCK) * _BLOCK
+        with target.partial.open("wb") as file:
+            file.write(text)
+            file.flush()
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            else:
+                file.truncate(size)
+        return target
+
+    @property
+    def partial(self) -> Path:
+        """The name of the unfinished file."""
+        return self.path.with_name(f".{self.path.name}.partial")
+
+    def __setitem__(self, key: tuple[slice, slice], block: Any) -> None:
+        ys, xs = (range(size)[part] for size, part in zip(self.shape, key, strict=True))
+        pixels = np.ascontiguousarray(block, dtype=">f4").reshape(len(ys), len(xs))
+        columns = self.shape[1]
+        # Rows that span the image lie one behind the other in the file.
+        runs = pixels.reshape(1, -1) if len(xs) == columns else pixels
+        descriptor = os.open(self.partial, os.O_WRONLY)
+        try:
+            for row, run in zip(ys, runs, strict=False):
+                _write_all(
+                    descriptor, run.data.cast("B"), self.offset + 4 * (row * columns + xs.start)
+                )
+        finally:
+            os.close(descriptor)
+
+    def finish(self) -> None:
+        """Put the file on the disk and give it its name."""
+        with self.partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(self.partial, self.path)
+
+
+def _write_all(descriptor: int, content: memoryview, offset: int) -> None:
+    """Write content at an offset; one call of the system may take only part of it."""
+    while content:
+        written = os.pwrite(descriptor, content, offset)
+        content, offset = content[written:], offset + written
+
+
+def write_fits(
+    image: xr.DataArray, path: str | os.PathLike[str], history: Sequence[str] = ()
+) -> None:
+    """Write an image as a FITS file of float32 pixels, chunk by chunk.
+
+    Right under dask's threads and under distributed workers that share the file system, where
+    astropy's own writing of dask arrays gives zeros.
+
+    Parameters
+    ----------
+    image
+        Image with dims `y`, `x` and a `wcs`; chunked, or lazily opened, or in memory.
+    path
+        The file; an old one is replaced when the new one is complete.
+    history
+        One HISTORY entry each.
+
+    Raises
+    ------
+    GridError
+        If the image has lost its `wcs` or is not a regular slice.
+    """
+    image = image.transpose("y", "x")
+    height, width = image.shape
+    target = FitsTarget.create(path, build_header(image, history), (height, width))
+    try:
+        if image.chunks is not None:
+            image.data.store(target, lock=False)
+        else:
+            rows = max(1, CHUNK * CHUNK // width)
+            for start in range(0, height, rows):
+                band = image.isel(y=slice(start, start + rows))
+                target[start : start + rows, :] = band.values
+        target.finish()
+    except BaseException:
+        target.partial.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,425 @@
+"""How a kernel meets chunks: pixel by pixel, with neighbours, onto another grid, to few numbers.
+
+The only module that imports `dask.array`. Every function here takes labelled images and returns
+labelled images. Images in memory are handed to the kernel as they are; if any image is chunked the
+result is a dask graph and nothing is computed. A kernel therefore runs the same way on a whole
+image, on one chunk of a graph, and on the window that one task of a pipeline run has read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any, Protocol
+
+import dask
+import dask.array as da
+import numpy as np
+import xarray as xr
+from dask.delayed import Delayed
+from numpy.typing import NDArray
+
+from phangs_xr.sky import Grid, find_overlap, get_grid
+
+DEFAULT_CHUNK = 2000
+"""Pixels along each side of a chunk: a multiple of the 100-pixel cells, 16 MB in float32."""
+
+Kernel = Callable[..., NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Block:
+    """What a reduction sees at a time: the pixels it owns and the neighbours it may look at.
+
+    Attributes
+    ----------
+    arrays
+        One window per image, all of one shape: the owned pixels and, where there are some, `depth`
+        neighbours on each side.
+    core
+        Where in the windows the owned pixels are.
+    offset
+        Row and column of the first owned pixel, counted from the image's first pixel.
+    origin
+        Absolute row and column (the `y`, `x` labels) of the image's first pixel.
+    shape
+        Rows and columns of the whole image.
+    """
+
+    arrays: tuple[NDArray[Any], ...]
+    core: tuple[slice, slice]
+    offset: tuple[int, int]
+    origin: tuple[int, int]
+    shape: tuple[int, int]
+
+    @property
+    def owned(self) -> tuple[NDArray[Any], ...]:
+        """The owned pixels of each image, without neighbours."""
+        return tuple(array[self.core] for array in self.arrays)
+
+    def select(self, *indices: int) -> Block:
+        """Return the same block with only some of its images."""
+        arrays = tuple(self.arrays[index] for index in indices)
+        return Block(arrays, self.core, self.offset, self.origin, self.shape)
+
+
+class Reduction(Protocol):
+    """A way from whole images to few numbers, in one or more passes over the chunks.
+
+    A pass calls `look` once per chunk and `merge` on the partial results in any order (so `merge`
+    must be exact: integers, or numbers kept apart by absolute cell); `advance` then makes the
+    state that the next pass starts from.
+    """
+
+    @property
+    def depth(self) -> int:
+        """Neighbours that `look` needs around its chunk [pixel]."""
+
+    @property
+    def cell(self) -> int:
+        """Chunks must start at multiples of this from the image's first pixel."""
+
+    @property
+    def passes(self) -> int:
+        """The most passes that can be needed."""
+
+    def start(self) -> Any:
+        """Return the state before the first pass."""
+
+    def look(self, state: Any, block: Block) -> Any:
+        """Return what one chunk contributes to this pass."""
+
+    def merge(self, one: Any, other: Any) -> Any:
+        """Join two contributions."""
+
+    def advance(self, state: Any, merged: Any) -> Any:
+        """Return the state after a pass."""
+
+    def is_done(self, state: Any) -> bool:
+        """Tell whether no further pass is needed."""
+
+    def finish(self, state: Any) -> Any:
+        """Return the numbers."""
+
+
+def is_chunked(image: xr.DataArray) -> bool:
+    """Tell whether an image is a dask graph."""
+    return isinstance(image.data, da.Array)
+
+
+def chunk_image(image: xr.DataArray, chunk: int = DEFAULT_CHUNK) -> xr.DataArray:
+    """Return the image as a dask graph with square chunks of `chunk` pixels."""
+    return image.chunk({"y": chunk, "x": chunk})
+
+
+def get_origin(image: xr.DataArray) -> tuple[int, int]:
+    """Return the absolute row and column of an image's first pixel.
+
+    Strided or coarsened images count from zero: their pixels are not those of the original.
+    """
+    if "y" not in image.coords or "x" not in image.coords:
+        return 0, 0
+    labels = [np.asarray(image[name].values) for name in ("y", "x")]
+    if any(label.size > 1 and label[1] - label[0] != 1 for label in labels):
+        return 0, 0
+    return int(labels[0][0]), int(labels[1][0])
+
+
+def map_pixels(
+    kernel: Kernel,
+    *images: xr.DataArray,
+    positions: bool = False,
+    dtype: Any = None,
+    **parameters: Any,
+) -> xr.DataArray:
+    """Apply a kernel pixel by pixel.
+
+    Parameters
+    ----------
+    kernel
+        Called with one array per image, then, if `positions`, the absolute rows and columns of
+        its pixels (1-D integers), and the parameters by name; returns an array of the same shape.
+    *images
+        Images on one grid.
+    positions
+        Whether the kernel needs to know where its pixels are.
+    dtype
+        Of the result; the first image's if None.
+    **parameters
+        Plain values, 0-d labelled numbers, or results of `reduce_images` not computed yet.
+
+    Returns
+    -------
+    xr.DataArray
+        With the first image's coordinates and no attributes.
+    """
+    dtype = np.dtype(dtype or images[0].dtype)
+    parameters = {name: _unwrap_number(value) for name, value in parameters.items()}
+    arrays = [image.data for image in images]
+    labels = _label_positions(images[0]) if positions else ()
+    if not _is_lazy(images, parameters):
+        return _label_like(images[0], kernel(*arrays, *labels, **parameters), dtype)
+    arrays = _unify(images)
+    operands: list[Any] = [item for array in arrays for item in (array, "yx")]
+    for label, name, chunks in zip(labels, "yx", arrays[0].chunks, strict=False):
+        operands += [da.from_array(label, chunks=(chunks,)), name]
+    data = da.blockwise(
+        kernel, "yx", *operands, dtype=dtype, meta=np.empty((0, 0), dtype), **parameters
+    )
+    return _label_like(images[0], data, dtype)
+
+
+def map_halo(
+    kernel: Kernel, *images: xr.DataArray, depth: int, dtype: Any = None, **parameters: Any
+) -> xr.DataArray:
+    """Apply a kernel that looks at neighbours up to `depth` pixels away.
+
+    The kernel must treat the edge of its window as the edge of the image; what it makes of the
+    outer `depth` pixels is cut off where the image goes on. Other arguments and the result are as
+    for `map_pixels`.
+    """
+    parameters = {name: _unwrap_number(value) for name, value in parameters.items()}
+    if depth == 0 or not _is_lazy(images, parameters):
+        return map_pixels(kernel, *images, dtype=dtype, **parameters)
+    dtype = np.dtype(dtype or images[0].dtype)
+    arrays = _unify(images)
+    data = da.map_overlap(
+        kernel,
+        *arrays,
+        depth=depth,
+        boundary="none",
+        dtype=dtype,
+        meta=np.empty((0, 0), dtype),
+        **parameters,
+    )
+    # Chunks thinner than the halo are merged on the way: give the caller's chunks back.
+    return _label_like(images[0], data.rechunk(arrays[0].chunks), dtype)
+
+
+def map_tiles(
+    kernel: Kernel,
+    source: xr.DataArray,
+    like: xr.DataArray,
+    *,
+    pad: int,
+    dtype: Any = None,
+    **parameters: Any,
+) -> xr.DataArray:
+    """Bring an image onto another grid, each tile from the window of the source it needs.
+
+    Parameters
+    ----------
+    kernel
+        Called with the source's window (2-D, may be empty), the window's grid, the tile's grid and
+        the parameters by name; returns an array of the tile's shape.
+    source
+        The image to bring over.
+    like
+        An image on the target grid; its pixels are not read, its chunks become the result's.
+    pad
+        Source pixels that the kernel needs around those the tile's pixel centres fall on.
+    dtype
+        Of the result; the source's if None.
+    **parameters
+        Plain values.
+    """
+    dtype = np.dtype(dtype or source.dtype)
+    target, origin = get_grid(like), get_grid(source)
+    run = partial(_run_tile, kernel, dtype=dtype, parameters=parameters)
+    if not _is_lazy([source, like], {}):
+        window = find_overlap(target, origin, pad)
+        return _label_like(like, run(source.data[window], origin.window(*window), target), dtype)
+    pixels = source.data if is_chunked(source) else da.from_array(source.data, chunks=-1)
+    row_chunks, column_chunks = like.chunks or ((like.shape[0],), (like.shape[1],))
+    rows = []
+    for ys in _list_slices(row_chunks):
+        row = []
+        for xs in _list_slices(column_chunks):
+            tile = target.window(ys, xs)
+            window = find_overlap(tile, origin, pad)
+            needed = pixels[window].rechunk(-1).to_delayed()
+            # An empty window has no chunk to depend on.
+            piece = needed.ravel()[0] if needed.size else np.empty((0, 0), source.dtype)
+            made = dask.delayed(run, pure=True)(piece, origin.window(*window), tile)
+            row.append(da.from_delayed(made, tile.shape, dtype=dtype))
+        rows.append(row)
+    return _label_like(like, da.block(rows), dtype)
+
+
+def reduce_images(reduction: Reduction, *images: xr.DataArray) -> Any:
+    """Reduce whole images to few numbers, exactly.
+
+    Returns
+    -------
+    object
+        What `reduction.finish` gives; a `dask.delayed.Delayed` of it if any image is chunked.
+    """
+    if not _is_lazy(images, {}):
+        state = reduction.start()
+        whole = (slice(0, images[0].shape[0]), slice(0, images[0].shape[1]))
+        arrays = tuple(np.asarray(image.data) for image in images)
+        block = Block(arrays, whole, (0, 0), get_origin(images[0]), arrays[0].shape)
+        while not reduction.is_done(state):
+            state = reduction.advance(state, reduction.look(state, block))
+        return reduction.finish(state)
+    return _reduce_lazily(reduction, images)
+
+
+def label_number(value: Any, name: str, units: str) -> xr.DataArray:
+    """Return one measured number as a 0-d labelled array, lazy if the number is."""
+    if isinstance(value, Delayed):
+        return xr.DataArray(da.from_delayed(value, (), dtype=float), name=name, attrs={"units": units})
+    return xr.DataArray(np.float64(value), name=name, attrs={"units": units})
+
+
+def _unwrap_number(value: Any) -> Any:
+    """Return a labelled number as a plain float (a 0-d array would make float32 images float64)."""
+    if not isinstance(value, xr.DataArray):
+        return value
+    if is_chunked(value):
+        return dask.delayed(float, pure=True)(value.data.to_delayed().item())
+    return float(value)
+
+
+def _is_lazy(images: Sequence[xr.DataArray], parameters: dict[str, Any]) -> bool:
+    return any(is_chunked(image) for image in images) or any(
+        isinstance(value, Delayed) for value in parameters.values()
+    )
+
+
+def _unify(images: Sequence[xr.DataArray]) -> list[Any]:
+    """Return the images' dask arrays with the chunks of the first chunked one."""
+    chunked = next((image for image in images if is_chunked(image)), None)
+    chunks: Any = chunked.data.chunks if chunked is not None else DEFAULT_CHUNK
+    return [
+        image.data.rechunk(chunks) if is_chunked(image) else da.from_array(image.data, chunks=chunks)
+        for image in images
+    ]
+
+
+def _label_positions(image: xr.DataArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    y0, x0 = get_origin(image)
+    return np.arange(y0, y0 + image.shape[0]), np.arange(x0, x0 + image.shape[1])
+
+
+def _label_like(image: xr.DataArray, data: Any, dtype: np.dtype[Any]) -> xr.DataArray:
+    return xr.DataArray(data.astype(dtype, copy=False), coords=image.coords, dims=image.dims)
+
+
+def _list_slices(chunks: Sequence[int]) -> list[slice]:
+    edges = np.concatenate([[0], np.cumsum(chunks)]).tolist()
+    return [slice(start, stop) for start, stop in pairwise(edges)]
+
+
+def _run_tile(
+    kernel: Kernel,
+    piece: NDArray[Any],
+    source: Grid,
+    target: Grid,
+    *,
+    dtype: np.dtype[Any],
+    parameters: dict[str, Any],
+) -> NDArray[Any]:
+    return kernel(piece, source, target, **parameters).astype(dtype, copy=False)
+
+
+@dataclass(frozen=True)
+class _Span:
+    """One chunk's place along one axis: what it owns, and the window it is given."""
+
+    start: int
+    stop: int
+    window_start: int
+
+    @property
+    def core(self) -> slice:
+        return slice(self.start - self.window_start, self.stop - self.window_start)
+
+
+def _look_at_block(
+    *operands: Any, reduction: Reduction, state: Any, origin: tuple[int, int], shape: tuple[int, int]
+) -> NDArray[Any]:
+    *arrays, row_spans, column_spans = operands
+    row, column = row_spans[0], column_spans[0]
+    result = np.empty((1, 1), dtype=object)
+    if reduction.is_done(state):
+        return result
+    block = Block(
+        tuple(arrays), (row.core, column.core), (row.start, column.start), origin, shape
+    )
+    result[0, 0] = reduction.look(state, block)
+    return result
+
+
+def _advance(reduction: Reduction, state: Any, merged: NDArray[Any] | None) -> Any:
+    return state if merged is None else reduction.advance(state, merged)
+
+
+def _merge_some(reduction: Reduction, partials: Sequence[Any]) -> Any:
+    merged = None
+    for item in partials:
+        part = item[0, 0] if isinstance(item, np.ndarray) and item.dtype == object else item
+        if part is not None:
+            merged = part if merged is None else reduction.merge(merged, part)
+    return merged
+
+
+def _finish(reduction: Reduction, state: Any) -> Any:
+    if not reduction.is_done(state):
+        message = f"{type(reduction).__name__} was not done after {reduction.passes} passes"
+        raise RuntimeError(message)
+    return reduction.finish(state)
+
+
+def _align_chunks(chunks: Sequence[int], cell: int, least: int) -> tuple[int, ...]:
+    """Return chunks near the given ones that begin at multiples of `cell`, none under `least`."""
+    total = sum(chunks)
+    size = max(max(chunks) // cell, 1) * cell
+    size = max(size, -(-least // cell) * cell)
+    count = max(total // size, 1)
+    sizes = [size] * (count - 1)
+    return (*sizes, total - sum(sizes))
+
+
+def _reduce_lazily(reduction: Reduction, images: Sequence[xr.DataArray], fan_in: int = 8) -> Delayed:
+    arrays = _unify(images)
+    shape = arrays[0].shape
+    if reduction.cell > 1 or reduction.depth:
+        aligned = tuple(
+            _align_chunks(chunks, reduction.cell, reduction.depth) for chunks in arrays[0].chunks
+        )
+        arrays = [array.rechunk(aligned) for array in arrays]
+    spans = []
+    for chunks in arrays[0].chunks:
+        slices = _list_slices(chunks)
+        axis = np.empty(len(slices), dtype=object)
+        axis[:] = [_Span(s.start, s.stop, max(s.start - reduction.depth, 0)) for s in slices]
+        spans.append(da.from_array(axis, chunks=1))
+    if reduction.depth:
+        arrays = [da.overlap.overlap(array, reduction.depth, "none") for array in arrays]
+    operands = [item for array in arrays for item in (array, "yx")]
+    operands += [spans[0], "y", spans[1], "x"]
+    state: Any = dask.delayed(reduction.start, pure=True)()
+    for _ in range(reduction.passes):
+        looked = da.blockwise(
+            _look_at_block,
+            "yx",
+            *operands,
+            align_arrays=False,
+            adjust_chunks={"y": 1, "x": 1},
+            dtype=object,
+            meta=np.empty((0, 0), dtype=object),
+            reduction=reduction,
+            state=state,
+            origin=get_origin(images[0]),
+            shape=shape,
+        )
+        partials = list(looked.to_delayed().ravel())
+        while len(partials) > 1:
+            groups = [partials[i : i + fan_in] for i in range(0, len(partials), fan_in)]
+            partials = [dask.delayed(_merge_some, pure=True)(reduction, group) for group in groups]
+        merged = dask.delayed(_merge_some, pure=True)(reduction, partials)
+        state = dask.delayed(_advance, pure=True)(reduction, state, merged)
+    return dask.delayed(_finish, pure=True)(reduction, state)

@@ -1,0 +1,290 @@
+"""HST's view: mosaics in electrons/s with their weights, and the truth on the same pixels."""
+
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from phangs_xr.schema import FLUX, FLUX_SCALE
+from phangs_xr.simulate.files import Mosaic
+from phangs_xr.simulate.frame import Array, Frame, Window
+from phangs_xr.simulate.galaxy import Band, Galaxy
+from phangs_xr.simulate.scene import Scene, make_rng
+
+CELL = 250
+"""Images are made in whole cells of this many pixels, at absolute places, whatever the chunks."""
+
+BROAD_MARGIN = 1.01
+DRIZZLED = {"D001KERN": "gaussian", "D001PIXF": 1.0, "D001FVAL": "0.0"}
+
+
+@dataclass(frozen=True)
+class CosmicRays:
+    """Cosmic rays of the narrow band.
+
+    Attributes
+    ----------
+    x, y
+        0-based pixel where each track starts.
+    pixels
+        Length of each track.
+    counts
+        Sum of each track, electron/s.
+    hits
+        One row per pixel hit: row, column, electron/s.
+    """
+
+    x: NDArray[np.int64]
+    y: NDArray[np.int64]
+    pixels: NDArray[np.int64]
+    counts: Array
+    hits: Array
+
+    def render(self, window: Window) -> Array:
+        """Return their electrons/s in a window."""
+        rows, cols = window
+        image = np.zeros((rows.stop - rows.start, cols.stop - cols.start))
+        inside = (self.hits[:, 0] >= rows.start) & (self.hits[:, 0] < rows.stop)
+        inside &= (self.hits[:, 1] >= cols.start) & (self.hits[:, 1] < cols.stop)
+        y, x, counts = self.hits[inside].T
+        np.add.at(image, (y.astype(int) - rows.start, x.astype(int) - cols.start), counts)
+        return image
+
+    def write(self, path: Path) -> None:
+        """Write one line per ray: x, y, pixels, counts."""
+        rows = zip(self.x, self.y, self.pixels, self.counts, strict=True)
+        lines = [f"{x},{y},{pixels},{counts:.4f}\n" for x, y, pixels, counts in rows]
+        path.write_text("x,y,pixels,counts\n" + "".join(lines))
+
+
+def build_frame(galaxy: Galaxy) -> Frame:
+    """Return the pixel grid all HST mosaics share."""
+    middle = (galaxy.size - 1) / 2
+    shape = (galaxy.size, galaxy.size)
+    return Frame(shape, galaxy.pixel_scale, middle, middle, galaxy.rotation, galaxy.ra, galaxy.dec)
+
+
+def find_covered(
+    galaxy: Galaxy, east: Array, north: Array, margin: float = 1.0
+) -> NDArray[np.bool]:
+    """Tell which offsets the telescope observed: a rolled square, `margin` times its size."""
+    angle = np.deg2rad(galaxy.footprint_angle)
+    half = margin * galaxy.footprint * galaxy.width / 2
+    across = east * np.cos(angle) - north * np.sin(angle)
+    along = east * np.sin(angle) + north * np.cos(angle)
+    covered: NDArray[np.bool] = (np.abs(across) < half) & (np.abs(along) < half)
+    return covered
+
+
+def draw_cosmics(galaxy: Galaxy, frame: Frame) -> CosmicRays:
+    """Draw tracks of one to five pixels inside the narrow band's footprint."""
+    rng = make_rng(galaxy, "cosmics")
+    side = galaxy.footprint * galaxy.size
+    count = round(galaxy.cosmics_per_megapixel * side**2 / 1e6)
+    angle = np.deg2rad(galaxy.footprint_angle)
+    across, along = rng.uniform(-0.48, 0.48, (2, count)) * side * galaxy.pixel_scale
+    east = across * np.cos(angle) + along * np.sin(angle)
+    north = along * np.cos(angle) - across * np.sin(angle)
+    x, y = (np.rint(value).astype(np.int64) for value in frame.find_pixels(east, north))
+    pixels = np.minimum(rng.geometric(0.5, count), 5)
+    peak = np.exp(rng.uniform(np.log(0.4), np.log(6.0), count))
+    heading = rng.uniform(0, 2 * np.pi, count)
+    owner = np.repeat(np.arange(count), pixels)
+    step = np.arange(owner.size) - np.repeat(np.cumsum(pixels) - pixels, pixels)
+    hits = np.stack(
+        [
+            y[owner] + np.rint(step * np.sin(heading[owner])),
+            x[owner] + np.rint(step * np.cos(heading[owner])),
+            peak[owner] * rng.uniform(0.5, 1.0, owner.size),
+        ],
+        axis=1,
+    )
+    inside = ((hits[:, :2] >= 0) & (hits[:, :2] < galaxy.size)).all(axis=1)
+    hits, owner = hits[inside], owner[inside]
+    pixels = np.bincount(owner, minlength=count)
+    return CosmicRays(x, y, pixels, np.bincount(owner, hits[:, 2], minlength=count), hits)
+
+
+def name_mosaic(galaxy: Galaxy, band: Band, kind: str) -> str:
+    """Return a mosaic's file name; `kind` is `exp_drc_sci` or `err_drc_wht`."""
+    return f"{galaxy.name}_{band.camera}_{band.filter.lower()}_{kind}.fits"
+
+
+def write_mosaics(scene: Scene, cosmics: CosmicRays, hst: Path, truth: Path, chunk: int) -> None:
+    """Write every band's image and weights into `hst`, true Hα and continuum into `truth`.
+
+    Parameters
+    ----------
+    scene, cosmics
+        What there is to see.
+    hst, truth
+        Existing directories.
+    chunk
+        Rows and columns to hold in memory at a time, rounded up to whole cells.
+    """
+    galaxy = scene.galaxy
+    frame = build_frame(galaxy)
+    targets = _create_targets(galaxy, frame, hst, truth)
+    step = -(-chunk // CELL) * CELL
+    with ThreadPoolExecutor() as pool:
+        for window in frame.split(step):
+            blocks = _render_block(pool, scene, cosmics, frame, window, len(targets))
+            for target, block in zip(targets, blocks, strict=True):
+                target[window] = block
+    for target in targets:
+        target.finish()
+
+
+def _create_targets(galaxy: Galaxy, frame: Frame, hst: Path, truth: Path) -> list[Mosaic]:
+    """Files in the order `_render_cell` makes images: band after band, then the truth."""
+    wanted = []
+    for band in galaxy.bands:
+        wanted.append(
+            (hst / name_mosaic(galaxy, band, "exp_drc_sci"), science_header(galaxy, frame, band))
+        )
+        wanted.append(
+            (hst / name_mosaic(galaxy, band, "err_drc_wht"), weight_header(galaxy, frame, band))
+        )
+    for name, unit in (("halpha", FLUX), ("continuum", "electron / s")):
+        header = frame.header()
+        header["BUNIT"] = (unit, "per pixel")
+        header["OBJECT"] = galaxy.name
+        wanted.append((truth / f"{name}.fits", header))
+    return [Mosaic.create(path, header, frame.shape) for path, header in wanted]
+
+
+def _render_block(
+    pool: Executor,
+    scene: Scene,
+    cosmics: CosmicRays,
+    frame: Frame,
+    window: Window,
+    images: int,
+) -> NDArray[np.float32]:
+    block = np.empty((images, *(part.stop - part.start for part in window)), np.float32)
+    cells = list(frame.split(CELL, window))
+    rendered = pool.map(lambda cell: _render_cell(scene, cosmics, frame, cell), cells)
+    for (rows, cols), image in zip(cells, rendered, strict=True):
+        y, x = rows.start - window[0].start, cols.start - window[1].start
+        block[:, y : y + image.shape[1], x : x + image.shape[2]] = image
+    return block
+
+
+def _render_cell(
+    scene: Scene, cosmics: CosmicRays, frame: Frame, cell: Window
+) -> NDArray[np.float32]:
+    galaxy = scene.galaxy
+    east, north = frame.locate(cell)
+    halpha, continua = render_sky(
+        scene, frame, cell, galaxy.hst_fwhm, scene.evaluate_smooth(east, north)
+    )
+    images: list[Array] = []
+    for index, (band, continuum) in enumerate(zip(galaxy.bands, continua, strict=True)):
+        counts = continuum / (band.photflam * FLUX_SCALE)
+        covered = find_covered(galaxy, east, north, BROAD_MARGIN if index else 1.0)
+        if index == 0:
+            truth = [halpha, counts]
+            counts = counts + halpha * galaxy.counts_per_flux
+        weight = 1 / (band.noise**2 + counts / band.exptime)
+        counts = counts + band.sky + draw_noise(galaxy, index, cell) / np.sqrt(weight)
+        if index == 0:
+            counts = counts + cosmics.render(cell)
+        images += [np.where(covered, counts, 0), np.where(covered, weight, 0)]
+    return np.stack(images + truth, dtype=np.float32, casting="same_kind")
+
+
+def render_sky(
+    scene: Scene,
+    frame: Frame,
+    window: Window,
+    fwhm: float,
+    smooth: tuple[Array, list[Array]],
+) -> tuple[Array, list[Array]]:
+    """Add the sources to the smooth light, at one resolution, per pixel of a frame.
+
+    Parameters
+    ----------
+    scene, frame, window
+        What to render where.
+    fwhm
+        Resolution, arcsec.
+    smooth
+        `Scene.evaluate_smooth` of the window at that resolution.
+
+    Returns
+    -------
+    tuple
+        Hα (1e-20 erg/s/cm²/pixel) and, per band, the continuum (the same per Å).
+    """
+    galaxy = scene.galaxy
+    area = frame.scale**2
+    diffuse, continua = smooth
+    (halpha,) = scene.knots.render(frame, window, fwhm, 1.0)
+    total = [area * continuum for continuum in continua]
+    for sources in (scene.clusters, scene.stars):
+        ratios = [band.photplam / galaxy.narrow.photplam for band in galaxy.bands]
+        seen = sources.render(frame, window, fwhm, *(ratio**sources.colour for ratio in ratios))
+        total = [light + image for light, image in zip(total, seen, strict=True)]
+    return halpha + area * diffuse, total
+
+
+def draw_noise(galaxy: Galaxy, image: int, cell: Window) -> NDArray[np.float32]:
+    """Return standard normal noise, times the galaxy's factor, of one image's cell.
+
+    Counter-based and seeded by the cell's absolute place, so that it is the same whatever order or
+    size of blocks the image is made in.
+    """
+    rows, cols = cell
+    seed = np.random.SeedSequence([galaxy.seed, 1000 + image, rows.start, cols.start])
+    rng = np.random.Generator(np.random.Philox(seed))
+    shape = (rows.stop - rows.start, cols.stop - cols.start)
+    return np.float32(galaxy.noise) * rng.standard_normal(shape, np.float32)
+
+
+def science_header(galaxy: Galaxy, frame: Frame, band: Band) -> fits.Header:
+    """Return the header of a mosaic as drizzling writes it."""
+    header = weight_header(galaxy, frame, band)
+    mode = "ACS WFC1 {} MJD#52830.0" if band.camera == "acs" else "WFC3 UVIS2 {} MJD#56510.0"
+    header["BUNIT"] = "ELECTRONS/S"
+    header["PHOTMODE"] = (mode.format(band.filter), "observation con")
+    header["PHOTFLAM"] = (band.photflam, "inverse sensitivity, ergs/cm2/Ang/electron")
+    if band.camera == "uvis":
+        jansky = band.photflam * band.photplam**2 / 2.99792458e-5
+        header["PHOTFNU"] = (float(f"{jansky:.8g}"), "inverse sensitivity, Jy*sec/electron")
+    header["PHOTZPT"] = (-21.1, "ST magnitude zero point")
+    header["PHOTPLAM"] = (band.photplam, "Pivot wavelength (Angstroms)")
+    header["PHOTBW"] = (band.photbw, "RMS bandwidth of filter plus detector")
+    return header
+
+
+def weight_header(galaxy: Galaxy, frame: Frame, band: Band) -> fits.Header:
+    """Return the header of a weight image: like the mosaic's, without photometry."""
+    acs = band.camera == "acs"
+    header = frame.header(band.radesys)
+    header["ORIENTAT"] = (galaxy.rotation, "position angle of image y axis (deg. e of n)")
+    if band.radesys == "FK5":
+        header["WCSNAME"] = "GAIA2"
+        header["EQUINOXO"] = (2000.0, "original equinox")
+    else:
+        header["WCSNAME"] = "PHANGSHST"
+        header["EQUINOX"] = 2000.0
+    header["TELESCOP"] = "HST"
+    header["INSTRUME"] = "ACS" if acs else "WFC3"
+    header["DETECTOR"] = "WFC" if acs else "UVIS"
+    header["TARGNAME"] = galaxy.muse_name
+    header.update(_filter_cards(band))
+    header["EXPTIME"] = (band.exptime, "exposure duration (seconds)")
+    header.update(DRIZZLED)
+    header["ORIGIN"] = ("phangs_xr", "simulated, not an observation")
+    return header
+
+
+def _filter_cards(band: Band) -> dict[str, str]:
+    if band.camera == "uvis":
+        return {"FILTER": band.filter}
+    if band.filter == "F814W":
+        return {"FILTER1": "CLEAR1L", "FILTER2": band.filter}
+    return {"FILTER1": band.filter, "FILTER2": "CLEAR2L"}

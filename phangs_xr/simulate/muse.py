@@ -1,0 +1,219 @@
+"""MUSE's view: line maps, synthetic bands and a star mask on its own grid."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from phangs_xr.schema import FLUX_SCALE
+from phangs_xr.simulate.frame import Array, Frame, Window
+from phangs_xr.simulate.galaxy import FWHM_PER_SIGMA, Band, Galaxy
+from phangs_xr.simulate.hst import draw_noise, render_sky
+from phangs_xr.simulate.scene import Scene
+
+CELL = 100
+SAMPLES = 3
+MARGIN = 7
+FLUX_UNIT = "10**(-20)*erg/s/cm**2/spaxel"
+LIGHT_SPEED = 2.99792458e18
+JANSKY = 1e-23
+ROTATION_SPEED = 200.0
+NOISE_IMAGES = 10
+
+Images = NDArray[np.float32]
+Mask = NDArray[np.bool]
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What MUSE measures, per spaxel; NaN where it did not look.
+
+    Attributes
+    ----------
+    frame
+        The pixel grid.
+    observed
+        Where it looked.
+    lines
+        Extension name to map, as the MAPS file holds them.
+    bands
+        Synthetic images in the HST bands, Jy.
+    stars
+        Spaxels with foreground stars.
+    """
+
+    frame: Frame
+    observed: Mask
+    lines: dict[str, Array]
+    bands: tuple[Array, ...]
+    stars: Mask
+
+
+def build_muse_frame(galaxy: Galaxy) -> Frame:
+    """Return MUSE's grid: north up, the reference pixel off the pixel centres as in real maps."""
+    spaxels = galaxy.width / galaxy.muse_scale
+    side = int(spaxels * galaxy.muse_footprint * 1.12) + 2 * MARGIN
+    x0 = (side - 1) / 2 + galaxy.muse_east * spaxels + 0.3
+    y0 = (side - 1) / 2 - galaxy.muse_north * spaxels - 0.2
+    return Frame((side, side), galaxy.muse_scale, x0, y0, 0.0, galaxy.ra, galaxy.dec)
+
+
+def find_observed(galaxy: Galaxy, frame: Frame) -> Mask:
+    """Tell which spaxels MUSE observed: three columns of pointings, staggered."""
+    y, x = np.indices(frame.shape)
+    side = galaxy.width / galaxy.muse_scale * galaxy.muse_footprint
+    column = np.floor((x - (frame.shape[1] - side) / 2) / (side / 3)).astype(int)
+    stagger = np.array([0.05, -0.03, 0.03])[np.clip(column, 0, 2)] * side
+    inside = np.abs(y - (frame.shape[0] - 1) / 2 - stagger) < side / 2
+    observed: Mask = inside & (column >= 0) & (column <= 2)
+    return observed
+
+
+def observe_maps(scene: Scene) -> Maps:
+    """Look at a scene with MUSE.
+
+    The line maps are the sky's true Hα at MUSE's resolution plus noise; HST's images differ from
+    them by the galaxy's `slope` and `offset`.
+    """
+    galaxy = scene.galaxy
+    frame = build_muse_frame(galaxy)
+    observed = find_observed(galaxy, frame)
+    halpha, *continua = _render(scene, frame).astype(float)
+    lines = _measure_lines(galaxy, frame, halpha)
+    line_light = halpha * (galaxy.nii_factor / galaxy.extinction / galaxy.rectwidth)
+    bands = []
+    for index, (band, continuum) in enumerate(zip(galaxy.bands, continua, strict=True)):
+        light = continuum if index else continuum + line_light
+        noise = galaxy.muse_continuum_noise * _draw(galaxy, frame, 3 + index)
+        bands.append(_convert_to_jansky(band, light + noise))
+    for image in (*lines.values(), *bands):
+        image[~observed] = np.nan
+    return Maps(frame, observed, lines, tuple(bands), _mask_stars(scene, frame))
+
+
+def _draw(galaxy: Galaxy, frame: Frame, image: int) -> Images:
+    whole = (slice(0, frame.shape[0]), slice(0, frame.shape[1]))
+    return draw_noise(galaxy, NOISE_IMAGES + image, whole)
+
+
+def _render(scene: Scene, frame: Frame) -> Images:
+    """Hα, then each band's continuum, per spaxel at MUSE's resolution."""
+    images = np.empty((1 + len(scene.galaxy.bands), *frame.shape), np.float32)
+    windows = list(frame.split(CELL))
+    with ThreadPoolExecutor() as pool:
+        cells = pool.map(lambda window: _render_cell(scene, frame, window), windows)
+        for window, cell in zip(windows, cells, strict=True):
+            images[(slice(None), *window)] = cell
+    return images
+
+
+def _render_cell(scene: Scene, frame: Frame, window: Window) -> Sequence[Array]:
+    galaxy = scene.galaxy
+    blur = np.sqrt(galaxy.muse_fwhm**2 - galaxy.hst_fwhm**2) / FWHM_PER_SIGMA
+    sigma = blur / frame.scale * SAMPLES
+    pad = int(np.ceil(5 * sigma)) + 1
+    first = pad + SAMPLES // 2
+    centres = tuple(
+        slice(first, first + SAMPLES * (part.stop - part.start), SAMPLES) for part in window
+    )
+    diffuse, continua = scene.evaluate_smooth(*frame.locate(window, pad, SAMPLES))
+    smooth = [
+        ndimage.gaussian_filter(light, sigma, truncate=5)[centres] for light in (diffuse, *continua)
+    ]
+    halpha, continua = render_sky(scene, frame, window, galaxy.muse_fwhm, (smooth[0], smooth[1:]))
+    return [halpha, *continua]
+
+
+def _measure_lines(galaxy: Galaxy, frame: Frame, halpha: Array) -> dict[str, Array]:
+    lines = {}
+    for index, (name, flux) in enumerate(
+        (("HA6562", halpha), ("NII6583", galaxy.nii_ratio * halpha))
+    ):
+        error = np.sqrt(galaxy.muse_noise**2 + galaxy.muse_photon_noise * flux)
+        lines[f"{name}_FLUX"] = flux + error * _draw(galaxy, frame, index)
+        lines[f"{name}_FLUX_ERR"] = error
+    speed = _rotate_disc(galaxy, frame)
+    speed_error = 300 * lines["HA6562_FLUX_ERR"] / (halpha + galaxy.muse_noise)
+    lines["HA6562_VEL"] = speed + np.minimum(speed_error, 50) * _draw(galaxy, frame, 2)
+    return lines
+
+
+def _rotate_disc(galaxy: Galaxy, frame: Frame) -> Array:
+    """Line-of-sight velocity of a thin disc relative to the galaxy's, km/s."""
+    whole = (slice(0, frame.shape[0]), slice(0, frame.shape[1]))
+    east, north = frame.locate(whole)
+    angle, tilt = np.deg2rad(galaxy.position_angle), np.deg2rad(galaxy.inclination)
+    along = east * np.sin(angle) + north * np.cos(angle)
+    across = (east * np.cos(angle) - north * np.sin(angle)) / np.cos(tilt)
+    radius = np.hypot(np.hypot(along, across), 1e-6)
+    turnover = 0.3 * galaxy.disc_scale * galaxy.width
+    speed: Array = ROTATION_SPEED * np.sin(tilt) * np.tanh(radius / turnover) * along / radius
+    return speed
+
+
+def _convert_to_jansky(band: Band, light: Array) -> Array:
+    """1e-20 erg/s/cm²/Å at the band's pivot to Jy."""
+    return light * (band.photplam**2 / LIGHT_SPEED / FLUX_SCALE / JANSKY)
+
+
+def _mask_stars(scene: Scene, frame: Frame) -> Mask:
+    stars = scene.stars
+    mask = np.zeros(frame.shape, bool)
+    x, y = frame.find_pixels(stars.east, stars.north)
+    radii = (0.8 + 0.25 * np.log10(stars.flux / stars.flux.min(initial=np.inf))) / frame.scale
+    for column, row, radius in zip(x, y, radii, strict=True):
+        window = find_stamp(frame, column, row, radius)
+        rows, cols = np.ogrid[window]
+        mask[window] |= np.hypot(rows - row, cols - column) <= radius
+    return mask
+
+
+def find_stamp(frame: Frame, x: float, y: float, reach: float) -> Window:
+    """Return the window of a frame within `reach` pixels of a position; empty if there is none."""
+    rows, cols = (
+        slice(
+            int(np.clip(np.floor(centre - reach), 0, length)),
+            int(np.clip(np.ceil(centre + reach) + 1, 0, length)),
+        )
+        for centre, length in zip((y, x), frame.shape, strict=True)
+    )
+    return rows, cols
+
+
+def write_maps(galaxy: Galaxy, maps: Maps, directory: Path) -> None:
+    """Write the MAPS file, the synthetic bands and the star mask into a directory."""
+    primary = fits.PrimaryHDU()
+    primary.header["OBJECT"] = galaxy.muse_name
+    primary.header["INSTRUME"] = "MUSE"
+    primary.header["REDSHIFT"] = (galaxy.redshift, "systemic velocity (km/s)")
+    primary.header["ORIGIN"] = ("phangs_xr", "simulated, not an observation")
+    hdus = [primary]
+    for name, image in maps.lines.items():
+        header = make_header(maps.frame)
+        header["BUNIT"] = "km/s" if name.endswith("_VEL") else FLUX_UNIT
+        hdus.append(fits.ImageHDU(image.astype(np.float32), header, name=name))
+    stem = f"{galaxy.muse_name}-{galaxy.muse_fwhm:.2f}asec"
+    fits.HDUList(hdus).writeto(directory / f"{stem}_MAPS.fits", overwrite=True)
+    for band, image in zip(galaxy.bands, maps.bands, strict=True):
+        header = make_header(maps.frame)
+        header["BUNIT"] = "Jy"
+        name = f"{stem}_{band.camera.upper()}_{band.filter}.fits"
+        fits.writeto(directory / name, image.astype(np.float32), header, overwrite=True)
+    fits.writeto(
+        directory / f"{galaxy.muse_name}_starmask.fits",
+        maps.stars.astype(np.int16),
+        make_header(maps.frame),
+        overwrite=True,
+    )
+
+
+def make_header(frame: Frame) -> fits.Header:
+    """Return what all MUSE images say of their grid."""
+    header = frame.header()
+    header["EQUINOX"] = 2000.0
+    return header

@@ -1,0 +1,323 @@
+"""The sky itself: disc, bulge, dust, diffuse gas as smooth light; nebulae and stars as Gaussians."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, sparse
+
+from phangs_xr.simulate.frame import Array, Frame, Window
+from phangs_xr.simulate.galaxy import FWHM_PER_SIGMA, Galaxy
+
+TEXTURE_SIDE = 512
+TEXTURE_PIXEL = 0.11
+REACH = 5.5
+DUST_POWER = -1.2
+
+_STREAMS = ("textures", "regions", "knots", "clusters", "stars", "cosmics", "catalogue")
+
+
+def make_rng(galaxy: Galaxy, stream: str) -> np.random.Generator:
+    """Return the generator of one kind of random choice, independent of all others."""
+    return np.random.default_rng([galaxy.seed, _STREAMS.index(stream)])
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Round Gaussians.
+
+    Attributes
+    ----------
+    east, north
+        Centres, arcsec from the galaxy's.
+    sigma
+        Own sizes before any telescope, arcsec.
+    flux
+        Line sources: 1e-20 erg/s/cm². Stars: the same per Å, at the narrow band's pivot.
+    colour
+        Exponent b of f_lambda ∝ lambda^b; unused by line sources.
+    """
+
+    east: Array
+    north: Array
+    sigma: Array
+    flux: Array
+    colour: Array
+
+    def render(
+        self, frame: Frame, window: Window, fwhm: float, *weights: Array | float
+    ) -> list[Array]:
+        """Return their flux per pixel in a window at a resolution, once per set of weights.
+
+        Parameters
+        ----------
+        frame, window
+            Which pixels.
+        fwhm
+            Resolution with the pixel's share in it, arcsec.
+        weights
+            Factors on the fluxes, one image for each.
+        """
+        sigma = np.hypot(self.sigma, fwhm / FWHM_PER_SIGMA) / frame.scale
+        x, y = frame.find_pixels(self.east, self.north)
+        rows, cols = window
+        reach = REACH * sigma
+        near = (x > cols.start - reach) & (x < cols.stop - 1 + reach)
+        near &= (y > rows.start - reach) & (y < rows.stop - 1 + reach)
+        sigma, x, y = sigma[near], x[near], y[near]
+        along_y = _sample_gaussian(rows, y, sigma)
+        along_x = _sample_gaussian(cols, x, sigma)
+        # A sparse product touches only the rows each source reaches, and keeps clear of BLAS,
+        # whose threads fight with the caller's.
+        spread = sparse.csr_array(along_y.T)
+        images = []
+        for weight in weights:
+            flux = np.broadcast_to(weight, near.shape)[near] * self.flux[near]
+            images.append(spread @ (along_x * flux[:, None]))
+        return images
+
+
+def _sample_gaussian(part: slice, centre: Array, sigma: Array) -> Array:
+    """Sample unit Gaussians, one a row, at the pixels of `part`; exactly 0 beyond their reach."""
+    steps = (np.arange(part.start, part.stop) - centre[:, None]) / sigma[:, None]
+    profile = np.exp(-0.5 * steps**2) / (np.sqrt(2 * np.pi) * sigma[:, None])
+    return np.where(np.abs(steps) < REACH, profile, 0.0)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything in the field.
+
+    Attributes
+    ----------
+    galaxy
+        The choices it is made from.
+    textures
+        Two periodic random fields of unit variance, for gas and for dust.
+    diffuse_level
+        Scale of the diffuse gas, 1e-20 erg/s/cm²/arcsec².
+    regions
+        HII regions, each as one Gaussian of its total flux and overall size.
+    knots
+        What the regions are made of; their sum is what telescopes see.
+    clusters, stars
+        Young clusters of the galaxy; foreground stars.
+    """
+
+    galaxy: Galaxy
+    textures: tuple[Array, Array]
+    diffuse_level: float
+    regions: Sources
+    knots: Sources
+    clusters: Sources
+    stars: Sources
+
+    def evaluate_diffuse(self, east: Array, north: Array) -> Array:
+        """Return the diffuse Hα, 1e-20 erg/s/cm²/arcsec², as HST resolves it."""
+        disc = Disc.at(self.galaxy, self.textures, east, north)
+        return self.diffuse_level * disc.gas
+
+    def evaluate_smooth(self, east: Array, north: Array) -> tuple[Array, list[Array]]:
+        """Return diffuse Hα and the smooth continuum in each band, as HST resolves them.
+
+        Returns
+        -------
+        tuple
+            Hα (1e-20 erg/s/cm²/arcsec²), and per band 1e-20 erg/s/cm²/Å/arcsec² at its pivot.
+        """
+        galaxy = self.galaxy
+        disc = Disc.at(galaxy, self.textures, east, north)
+        fade = np.exp(-disc.radius)
+        bulge = galaxy.bulge_brightness * np.exp(
+            -disc.radius * (galaxy.disc_scale / galaxy.bulge_scale)
+        )
+        old = galaxy.disc_brightness * fade * (1 + 0.35 * disc.arm)
+        young = galaxy.disc_brightness * galaxy.young_fraction * fade * disc.young
+        colour = galaxy.colour_outside + (galaxy.colour_centre - galaxy.colour_outside) * fade
+        bands = []
+        for band in galaxy.bands:
+            ratio = band.photplam / galaxy.narrow.photplam
+            stars = (old + bulge) * np.exp(colour * np.log(ratio)) + (
+                young * ratio**galaxy.colour_young
+            )
+            bands.append(stars * np.exp(-(ratio**DUST_POWER) * disc.dust))
+        return self.diffuse_level * disc.gas, bands
+
+
+@dataclass(frozen=True)
+class Disc:
+    """The shape of the galaxy at some positions: radius and the relative strengths of its parts."""
+
+    radius: Array
+    arm: Array
+    gas: Array
+    young: Array
+    dust: Array
+
+    @classmethod
+    def at(cls, galaxy: Galaxy, textures: tuple[Array, Array], east: Array, north: Array) -> "Disc":
+        """Evaluate the disc at offsets east, north (arcsec)."""
+        scale = galaxy.disc_scale * galaxy.width
+        across, along = _turn(east, north, galaxy.position_angle)
+        across = across / np.cos(np.deg2rad(galaxy.inclination))
+        core = 0.12
+        radius = np.hypot(across, along) / scale
+        turned = np.log(np.hypot(radius, core))
+        angle = np.arctan2(across, along)
+        pitch = np.tan(np.deg2rad(galaxy.pitch))
+        phase = galaxy.arms * (angle - turned / pitch)
+        drift = (3 * angle + 3 * pitch * turned) / (2 * np.pi)
+        gas, lanes = (_sample(field, drift, phase / (2 * np.pi)) for field in textures)
+        period = TEXTURE_PIXEL * TEXTURE_SIDE
+        fine, knotty = (_sample(field, north / period + 0.3, east / period) for field in textures)
+        settled = radius / (radius + core)
+        bend = phase + 0.45 * settled * gas
+        ridge = np.cos(bend)
+        lane = np.cos(bend + 0.75)
+        arm = np.exp(galaxy.arm_concentration * (ridge - 1))
+        rim = 1 / (1 + np.exp((radius - 2.9) / 0.18))
+        inner = -np.expm1(-((radius / 0.22) ** 2))
+        clumps = np.exp(0.55 * gas + 0.45 * fine)
+        young = arm * inner * rim * np.exp(0.5 * fine + 0.3 * gas)
+        filaments = np.exp(0.8 * lanes + 0.6 * knotty - 0.3 * np.abs(fine))
+        depth = np.exp(-radius / 2.2) * rim * filaments
+        depth *= (0.12 + np.exp(4.0 * (lane - 1))) * (0.25 + 0.75 * settled)
+        dust = galaxy.dust * depth / (1 + depth / 4)
+        spread = np.exp(-radius / 1.4) * rim * (0.3 + 0.7 * inner)
+        return cls(radius, arm, spread * (0.1 + 0.9 * arm) * clumps, young, dust)
+
+
+def _turn(east: Array, north: Array, angle: float) -> tuple[Array, Array]:
+    cos, sin = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
+    return east * cos - north * sin, east * sin + north * cos
+
+
+def _sample(field: Array, rows: Array, cols: Array) -> Array:
+    """Sample a periodic field at positions in units of its period."""
+    where = np.stack([rows * TEXTURE_SIDE, cols * TEXTURE_SIDE])
+    found: Array = ndimage.map_coordinates(field, where, order=1, mode="grid-wrap")
+    return found
+
+
+def build_scene(galaxy: Galaxy) -> Scene:
+    """Draw everything in the field from the galaxy's seed."""
+    textures = _draw_textures(galaxy)
+    regions = _draw_regions(galaxy, textures)
+    return Scene(
+        galaxy,
+        textures,
+        _scale_diffuse(galaxy, textures, float(regions.flux.sum())),
+        regions,
+        _draw_knots(galaxy, regions),
+        _draw_clusters(galaxy, textures),
+        _draw_stars(galaxy),
+    )
+
+
+def _draw_textures(galaxy: Galaxy) -> tuple[Array, Array]:
+    """Two independent periodic fields with a power-law spectrum: the parts of one complex field."""
+    rng = make_rng(galaxy, "textures")
+    frequency = np.fft.fftfreq(TEXTURE_SIDE) * TEXTURE_SIDE
+    wave = np.hypot(*np.meshgrid(frequency, frequency))
+    wave[0, 0] = np.inf
+    amplitude = np.where(wave > 2, wave, np.inf) ** -1.45 * np.exp(-((wave / 110) ** 2))
+    noise = rng.standard_normal((2, TEXTURE_SIDE, TEXTURE_SIDE))
+    fields = np.fft.ifft2((noise[0] + 1j * noise[1]) * amplitude)
+    return fields.real / fields.real.std(), fields.imag / fields.imag.std()
+
+
+def _scale_diffuse(galaxy: Galaxy, textures: tuple[Array, Array], regions: float) -> float:
+    """Level at which the diffuse gas holds its share of the galaxy's flux."""
+    step = 1 / 400
+    nodes = (np.arange(-0.5, 0.5, step) + step / 2) * galaxy.width
+    east, north = np.meshgrid(nodes, nodes)
+    total = Disc.at(galaxy, textures, east, north).gas.sum() * (step * galaxy.width) ** 2
+    share = galaxy.diffuse_fraction
+    return float(share / (1 - share) * regions / total)
+
+
+def _place_in_arms(
+    galaxy: Galaxy, textures: tuple[Array, Array], rng: np.random.Generator, count: int
+) -> tuple[Array, Array]:
+    """Draw positions that follow the young stars' light."""
+    scale = galaxy.disc_scale * galaxy.width
+    found: list[NDArray[np.float64]] = []
+    while sum(part.shape[1] for part in found) < count:
+        batch = 20_000
+        radius = rng.gamma(2.0, 1.25, batch)
+        angle = rng.uniform(0, 2 * np.pi, batch)
+        along, across = radius * np.cos(angle), radius * np.sin(angle)
+        across = across * np.cos(np.deg2rad(galaxy.inclination))
+        east, north = _turn(across * scale, along * scale, -galaxy.position_angle)
+        chance = 0.006 + 0.35 * Disc.at(galaxy, textures, east, north).young ** 1.3
+        kept = rng.uniform(size=batch) < chance
+        found.append(np.stack([east[kept], north[kept]]))
+    east, north = np.concatenate(found, axis=1)[:, :count]
+    return east, north
+
+
+def _draw_power_law(
+    rng: np.random.Generator, low: float, high: float, slope: float, count: int
+) -> Array:
+    power = 1 - slope
+    uniform = rng.uniform(size=count)
+    drawn: Array = (low**power + uniform * (high**power - low**power)) ** (1 / power)
+    return drawn
+
+
+def _count(galaxy: Galaxy, per_megapixel: float) -> int:
+    return round(per_megapixel * galaxy.size**2 / 1e6)
+
+
+def _draw_regions(galaxy: Galaxy, textures: tuple[Array, Array]) -> Sources:
+    rng = make_rng(galaxy, "regions")
+    count = _count(galaxy, galaxy.regions_per_megapixel)
+    east, north = _place_in_arms(galaxy, textures, rng, count)
+    flux = _draw_power_law(
+        rng, galaxy.faintest_region, galaxy.brightest_region, galaxy.region_slope, count
+    )
+    fwhm = galaxy.region_fwhm * (flux / galaxy.faintest_region) ** 0.25
+    sigma = fwhm / FWHM_PER_SIGMA * rng.lognormal(0, 0.25, count)
+    return Sources(east, north, sigma, flux, np.zeros(count))
+
+
+def _draw_knots(galaxy: Galaxy, regions: Sources) -> Sources:
+    """Break each region into a core, knots and, in some, a shell; the flux stays the region's."""
+    rng = make_rng(galaxy, "knots")
+    count = regions.flux.size
+    pieces = 1 + rng.poisson(2.5 * (regions.flux / galaxy.faintest_region) ** 0.3)
+    owner = np.repeat(np.arange(count), pieces)
+    core = np.zeros(owner.size, bool)
+    core[np.cumsum(pieces) - pieces] = True
+    angle = rng.uniform(0, 2 * np.pi, owner.size)
+    shell = (rng.uniform(size=count) < 0.3)[owner]
+    around = 1.5 * rng.lognormal(0, 0.08, owner.size)
+    distance = np.where(shell, around, np.abs(rng.normal(0, 1.0, owner.size)))
+    distance = np.where(core, 0.0, distance) * regions.sigma[owner]
+    share = rng.lognormal(0, 0.8, owner.size) * np.where(core, 2.0, 1.0)
+    share = share / np.bincount(owner, share)[owner]
+    sigma = regions.sigma[owner] * np.where(core, 0.8, rng.uniform(0.2, 0.55, owner.size))
+    return Sources(
+        regions.east[owner] + distance * np.sin(angle),
+        regions.north[owner] + distance * np.cos(angle),
+        sigma,
+        regions.flux[owner] * share,
+        np.zeros(owner.size),
+    )
+
+
+def _draw_clusters(galaxy: Galaxy, textures: tuple[Array, Array]) -> Sources:
+    rng = make_rng(galaxy, "clusters")
+    count = _count(galaxy, galaxy.clusters_per_megapixel)
+    east, north = _place_in_arms(galaxy, textures, rng, count)
+    flux = _draw_power_law(rng, 4.0, 4000.0, 2.0, count)
+    sigma = np.full(count, 0.02)
+    return Sources(east, north, sigma, flux, rng.normal(galaxy.colour_young, 0.3, count))
+
+
+def _draw_stars(galaxy: Galaxy) -> Sources:
+    rng = make_rng(galaxy, "stars")
+    count = _count(galaxy, galaxy.stars_per_megapixel)
+    east, north = rng.uniform(-0.5, 0.5, (2, count)) * galaxy.width
+    flux = _draw_power_law(rng, 400.0, 2e4, 1.5, count)
+    return Sources(east, north, np.zeros(count), flux, rng.uniform(-1.6, -0.2, count))

@@ -1,0 +1,476 @@
+"""Exact medians, MADs, percentiles and clipped statistics of images of any size, chunk by chunk.
+
+A float32 pixel, read as a sortable integer, falls into one of 65536 bins by its upper 16 bits. The
+first pass counts the bins and sums them in integers (so that no order of the chunks can matter);
+from these counts a query can tell nearly where its answer lies, and the next pass keeps the
+distinct values of just those bins. Every answer is then that of the whole image, to the last bit,
+from a few megabytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from phangs_xr.lazy import Block, label_number, reduce_images
+
+MAD_TO_STD = 1.482602218505602
+"""Standard deviation over median absolute deviation of a normal distribution, 1/Φ⁻¹(3/4)."""
+
+_BINS = 1 << 16
+_SMALL = 1 << 20
+"""Images of up to this many pixels keep all their values: two passes are then always enough."""
+
+Numbers = dict[str, float]
+
+
+class Query(Protocol):
+    """A question to the distribution of an image's values; must be picklable."""
+
+    def __call__(self, values: Values) -> Numbers:
+        """Return the answers by name, NaN where there are no pixels to tell."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How an image's finite values spread: coarse bins, and the distinct values of some of them.
+
+    Attributes
+    ----------
+    counts, sums, squares
+        Per coarse bin (65536): pixels, and the exact sums of their lower 16 bits and of these
+        squared.
+    refined
+        Per coarse bin, whether its distinct values are kept.
+    keys, key_counts
+        The distinct values of the refined bins, as sortable integers in rising order, and how many
+        pixels have each.
+    """
+
+    counts: NDArray[np.int64]
+    sums: NDArray[np.int64]
+    squares: NDArray[np.int64]
+    refined: NDArray[np.bool_]
+    keys: NDArray[np.uint32]
+    key_counts: NDArray[np.int64]
+
+
+def encode_values(image: NDArray[Any]) -> NDArray[np.uint32]:
+    """Return the finite pixels as integers that sort as their float32 values do."""
+    values = image[np.isfinite(image)].astype(np.float32, copy=False)
+    # Adding zero turns -0.0, which is as much a zero as the other, into 0.0.
+    bits = (values + np.float32(0)).view(np.uint32)
+    flip = (bits.view(np.int32) >> 31).view(np.uint32) | np.uint32(0x80000000)
+    return bits ^ flip
+
+
+def decode_values(keys: NDArray[np.uint32]) -> NDArray[np.float64]:
+    """Return the values that `encode_values` made integers of."""
+    bits = np.where(keys >> 31, keys ^ np.uint32(0x80000000), ~keys).astype(np.uint32)
+    return bits.view(np.float32).astype(np.float64)
+
+
+def count_coarsely(keys: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Return per coarse bin the count, the sum of the lower 16 bits, and of their squares."""
+    total = np.zeros((3, _BINS), dtype=np.int64)
+    # A float64 weight sum stays an exact integer up to 2^53: a million squares below 2^32.
+    for start in range(0, keys.size, _SMALL):
+        part = keys[start : start + _SMALL]
+        coarse = (part >> 16).astype(np.intp)
+        low = (part & np.uint32(0xFFFF)).astype(np.float64)
+        total[0] += np.bincount(coarse, minlength=_BINS)
+        total[1] += np.bincount(coarse, weights=low, minlength=_BINS).astype(np.int64)
+        total[2] += np.bincount(coarse, weights=low * low, minlength=_BINS).astype(np.int64)
+    return total
+
+
+@dataclass
+class Values:
+    """An image's values as a query sees them: exact where refined, guessed within a bin elsewhere.
+
+    A query that needs a guess to answer leaves the bin in `wanted`; an answer is exact if and only
+    if nothing was wanted while it was made.
+    """
+
+    first: NDArray[np.float64]
+    last: NDArray[np.float64]
+    count: NDArray[np.float64]
+    total: NDArray[np.float64]
+    square: NDArray[np.float64]
+    coarse: NDArray[np.intp]
+    weight: NDArray[np.float64]
+    wanted: set[int] = field(default_factory=set)
+
+    @property
+    def size(self) -> float:
+        """How many values there are."""
+        return float((self.weight * self.count).sum())
+
+    def select(self, low: float = -np.inf, high: float = np.inf) -> Values:
+        """Return the values with low <= value <= high."""
+        width = self.last - self.first
+        below = np.clip((low - self.first) / np.where(width > 0, width, 1.0), 0, 1)
+        above = np.clip((self.last - high) / np.where(width > 0, width, 1.0), 0, 1)
+        inside = np.where(
+            width > 0, np.clip(1 - below - above, 0, 1), (self.first >= low) & (self.first <= high)
+        )
+        straddles = (width > 0) & (inside > 0) & (inside < 1) & (self.weight > 0)
+        self.wanted.update(self.coarse[straddles].tolist())
+        return replace(self, weight=self.weight * inside)
+
+    def find_rank(self, rank: float) -> float:
+        """Return the value that `rank` others are below (0 is the smallest)."""
+        reached = np.cumsum(self.weight * self.count)
+        index = int(np.searchsorted(reached, rank, side="right"))
+        index = min(index, reached.size - 1)
+        if self.first[index] == self.last[index]:
+            return float(self.first[index])
+        self.wanted.add(int(self.coarse[index]))
+        inside = (rank + 0.5 - reached[index]) / (self.weight[index] * self.count[index]) + 1
+        return float(self.first[index] + inside * (self.last[index] - self.first[index]))
+
+    def find_quantile(self, quantile: float) -> float:
+        """Return the quantile (0 to 1), linear between the two values nearest in rank."""
+        if self.size == 0:
+            return float("nan")
+        position = quantile * (self.size - 1)
+        rank = np.floor(position)
+        low, high = self.find_rank(rank), self.find_rank(np.ceil(position))
+        return low + (high - low) * (position - rank)
+
+    def find_median(self) -> float:
+        """Return the median, the mean of the middle two for an even count."""
+        return self.find_quantile(0.5)
+
+    def find_mean_std(self) -> tuple[float, float]:
+        """Return the mean and the (population) standard deviation."""
+        size = self.size
+        if size == 0:
+            return float("nan"), float("nan")
+        mean = float((self.weight * self.total).sum()) / size
+        spread = self.square - 2 * mean * self.total + self.count * mean**2
+        return mean, float(np.sqrt(max((self.weight * spread).sum() / size, 0.0)))
+
+    def find_mad(self) -> float:
+        """Return the median absolute deviation from the median."""
+        median = self.find_median()
+        if np.isnan(median):
+            return median
+        one, other = np.abs(self.first - median), np.abs(self.last - median)
+        near, far = np.minimum(one, other), np.maximum(one, other)
+        holds = (self.first < median) & (self.last > median)
+        near = np.where(holds, 0.0, near)
+        order = np.argsort((near + far) / 2, kind="stable")
+        reached = np.cumsum((self.weight * self.count)[order])
+        middle = [np.floor((self.size - 1) / 2), np.ceil((self.size - 1) / 2)]
+        picks = [
+            order[min(int(np.searchsorted(reached, rank, "right")), order.size - 1)]
+            for rank in middle
+        ]
+        deviations = [(near[pick] + far[pick]) / 2 for pick in picks]
+        unsure = (near <= max(deviations)) & (far >= min(deviations)) & (near < far)
+        self.wanted.update(self.coarse[unsure & (self.weight > 0)].tolist())
+        return float(sum(deviations) / 2)
+
+    def find_mad_std(self) -> float:
+        """Return the standard deviation of the normal distribution with this MAD."""
+        return MAD_TO_STD * self.find_mad()
+
+    def clip(self, sigma: float, max_iterations: int) -> Values:
+        """Drop values further than `sigma` standard deviations from the median, repeatedly.
+
+        As `astropy.stats.sigma_clip` with its defaults: each time around the median and the
+        standard deviation of what is left, until nothing goes or `max_iterations` are done.
+        """
+        kept = self
+        for _ in range(max_iterations):
+            if kept.size == 0:
+                break
+            centre, (_, std) = kept.find_median(), kept.find_mean_std()
+            clipped = kept.select(centre - sigma * std, centre + sigma * std)
+            if clipped.size == kept.size:
+                break
+            kept = clipped
+        return kept
+
+
+def view_values(counts: Counts) -> Values:
+    """Return the values behind the counts, one row per distinct value or unrefined bin."""
+    bins = np.flatnonzero((counts.counts > 0) & ~counts.refined)
+    edges = bins.astype(np.uint32) << np.uint32(16)
+    first, last = decode_values(edges), decode_values(edges | np.uint32(0xFFFF))
+    total, square = _sum_bins(counts, bins)
+    exact = decode_values(counts.keys)
+    number = counts.key_counts.astype(np.float64)
+    columns = [
+        np.concatenate(pair)
+        for pair in (
+            (first, exact),
+            (last, exact),
+            (counts.counts[bins].astype(np.float64), number),
+            (total, number * exact),
+            (square, number * exact * exact),
+            (bins, (counts.keys >> 16).astype(np.intp)),
+        )
+    ]
+    order = np.argsort(columns[0], kind="stable")
+    ordered = [column[order] for column in columns]
+    return Values(*ordered, weight=np.ones(order.size))  # type: ignore[arg-type]
+
+
+def _sum_bins(
+    counts: Counts, bins: NDArray[np.intp]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the sums of the values and of their squares in some coarse bins.
+
+    Within a bin a value is linear in its lower 16 bits: sign and exponent are the bin's own.
+    """
+    edges = bins.astype(np.uint32) << np.uint32(16)
+    start = decode_values(edges)
+    step = (decode_values(edges | np.uint32(0xFFFF)) - start) / 0xFFFF
+    number = counts.counts[bins].astype(np.float64)
+    low = counts.sums[bins].astype(np.float64)
+    squares = counts.squares[bins].astype(np.float64)
+    total = number * start + step * low
+    return total, number * start**2 + 2 * start * step * low + step**2 * squares
+
+
+@dataclass(frozen=True)
+class DistributionState:
+    """Between passes: the counts so far, the bins to refine next, the answers once exact."""
+
+    counts: Counts | None = None
+    wanted: NDArray[np.bool_] | None = None
+    answers: Numbers | None = None
+
+
+@dataclass(frozen=True)
+class AskDistribution:
+    """Reduce one image to the answers of a query to the distribution of its finite pixels.
+
+    Parameters
+    ----------
+    query
+        What to ask.
+    transform
+        Applied to the block's owned arrays to give the values to count; the first array if None.
+    """
+
+    query: Query
+    transform: Callable[..., NDArray[Any]] | None = None
+    depth: int = 0
+    cell: int = 1
+    # The guesses are good to a fraction of a bin, so two passes are the rule; each further one
+    # settles at least one more step of an iterative query.
+    passes: int = 8
+
+    def start(self) -> DistributionState:
+        """Begin with nothing counted."""
+        return DistributionState()
+
+    def look(self, state: DistributionState, block: Block) -> Any:
+        """Count the coarse bins, or the distinct values of the wanted ones."""
+        values = self.transform(*block.owned) if self.transform else block.owned[0]
+        keys = encode_values(values)
+        if state.wanted is None:
+            return count_coarsely(keys)
+        return np.unique(keys[state.wanted[keys >> 16]], return_counts=True)
+
+    def merge(self, one: Any, other: Any) -> Any:
+        """Add the counts."""
+        if isinstance(one, np.ndarray):
+            return one + other
+        keys, inverse = np.unique(np.concatenate([one[0], other[0]]), return_inverse=True)
+        number = np.zeros(keys.size, dtype=np.int64)
+        np.add.at(number, inverse, np.concatenate([one[1], other[1]]))
+        return keys, number
+
+    def advance(self, state: DistributionState, merged: Any) -> DistributionState:
+        """Ask the query; want the bins that it had to guess in."""
+        if state.counts is None:
+            empty = np.zeros(_BINS, dtype=bool)
+            none = (np.empty(0, dtype=np.uint32), np.empty(0, dtype=np.int64))
+            counts = Counts(*merged, empty, *none)
+        else:
+            old = state.counts
+            keys, number = self.merge((old.keys, old.key_counts), merged)
+            refined = old.refined | state.wanted
+            counts = replace(old, refined=refined, keys=keys, key_counts=number)
+        values = view_values(counts)
+        answers = self.query(values)
+        if not values.wanted:
+            return DistributionState(counts, None, answers)
+        wanted = np.zeros(_BINS, dtype=bool)
+        if counts.counts.sum() <= _SMALL:
+            wanted = (counts.counts > 0) & ~counts.refined
+        else:
+            wanted[list(values.wanted)] = True
+        return DistributionState(counts, wanted, None)
+
+    def is_done(self, state: DistributionState) -> bool:
+        """Tell whether the answers are exact."""
+        return state.answers is not None
+
+    def finish(self, state: DistributionState) -> Numbers:
+        """Return the answers."""
+        if state.answers is None:
+            raise RuntimeError("the distribution was asked to finish before its answers were exact")
+        return state.answers
+
+
+@dataclass(frozen=True)
+class AskTogether:
+    """Several reductions over the same blocks, side by side; the numbers of all in one dict.
+
+    Parameters
+    ----------
+    parts
+        Pairs of the indices of the images a reduction looks at, and the reduction.
+    """
+
+    parts: tuple[tuple[tuple[int, ...], Any], ...]
+
+    @property
+    def depth(self) -> int:
+        """The largest of the parts'."""
+        return max(part.depth for _, part in self.parts)
+
+    @property
+    def cell(self) -> int:
+        """The largest of the parts'."""
+        return max(part.cell for _, part in self.parts)
+
+    @property
+    def passes(self) -> int:
+        """The most any part needs."""
+        return max(part.passes for _, part in self.parts)
+
+    def start(self) -> tuple[Any, ...]:
+        """Begin all."""
+        return tuple(part.start() for _, part in self.parts)
+
+    def look(self, state: tuple[Any, ...], block: Block) -> list[Any]:
+        """Look with every part that is not done."""
+        return [
+            None if part.is_done(own) else part.look(own, block.select(*indices))
+            for (indices, part), own in zip(self.parts, state, strict=True)
+        ]
+
+    def merge(self, one: list[Any], other: list[Any]) -> list[Any]:
+        """Merge part by part."""
+        return [
+            None if a is None else part.merge(a, b)
+            for (_, part), a, b in zip(self.parts, one, other, strict=True)
+        ]
+
+    def advance(self, state: tuple[Any, ...], merged: list[Any]) -> tuple[Any, ...]:
+        """Advance every part that looked."""
+        return tuple(
+            own if part is None else reduction.advance(own, part)
+            for (_, reduction), own, part in zip(self.parts, state, merged, strict=True)
+        )
+
+    def is_done(self, state: tuple[Any, ...]) -> bool:
+        """Tell whether all are done."""
+        return all(part.is_done(own) for (_, part), own in zip(self.parts, state, strict=True))
+
+    def finish(self, state: tuple[Any, ...]) -> dict[str, Any]:
+        """Return all numbers."""
+        numbers: dict[str, Any] = {}
+        for (_, part), own in zip(self.parts, state, strict=True):
+            numbers.update(part.finish(own))
+        return numbers
+
+
+@dataclass(frozen=True)
+class Quantile:
+    """Ask for a quantile (0 to 1)."""
+
+    quantile: float
+
+    def __call__(self, values: Values) -> Numbers:
+        """Return `quantile`."""
+        return {"quantile": values.find_quantile(self.quantile)}
+
+
+@dataclass(frozen=True)
+class MadStd:
+    """Ask for the standard deviation by the median absolute deviation."""
+
+    name: str = "mad_std"
+
+    def __call__(self, values: Values) -> Numbers:
+        """Return it under `name`."""
+        return {self.name: values.find_mad_std()}
+
+
+@dataclass(frozen=True)
+class ClippedStatistics:
+    """Ask for median, mean and standard deviation after sigma clipping about the median.
+
+    Parameters
+    ----------
+    sigma
+        How many standard deviations from the median are kept.
+    max_iterations
+        At most so many times.
+    """
+
+    sigma: float
+    max_iterations: int
+
+    def __call__(self, values: Values) -> Numbers:
+        """Return `mean`, `median`, `std`, as `astropy.stats.sigma_clipped_stats` does."""
+        kept = values.clip(self.sigma, self.max_iterations)
+        mean, std = kept.find_mean_std()
+        return {"mean": mean, "median": kept.find_median(), "std": std}
+
+
+def _ask(image: xr.DataArray, query: Query, name: str) -> xr.DataArray:
+    numbers = reduce_images(AskDistribution(query), image)
+    return label_number(numbers[name], name, str(image.attrs.get("units", "")))
+
+
+def find_percentile(image: xr.DataArray, percent: float) -> xr.DataArray:
+    """Return the exact percentile of an image's finite pixels, in the image's unit.
+
+    Parameters
+    ----------
+    image
+        2-D; values count as float32. Lazy in, lazy out.
+    percent
+        0 to 100; linear between the two nearest ranks, as `numpy.nanpercentile`.
+
+    Returns
+    -------
+    xr.DataArray
+        0-d float64; NaN if no pixel is finite.
+    """
+    return _ask(image, Quantile(percent / 100), "quantile")
+
+
+def find_median(image: xr.DataArray) -> xr.DataArray:
+    """Return the exact median of an image's finite pixels; see `find_percentile`."""
+    return find_percentile(image, 50)
+
+
+def find_mad_std(image: xr.DataArray) -> xr.DataArray:
+    """Return 1.4826 times the exact median absolute deviation; see `find_percentile`."""
+    return _ask(image, MadStd(), "mad_std")
+
+
+def find_clipped_statistics(
+    image: xr.DataArray, sigma: float = 3.0, max_iterations: int = 10
+) -> Mapping[str, xr.DataArray]:
+    """Return `mean`, `median` and `std` after sigma clipping about the median.
+
+    Equal to `astropy.stats.sigma_clipped_stats` of all finite pixels; lazy in, lazy out.
+    """
+    numbers = reduce_images(AskDistribution(ClippedStatistics(sigma, max_iterations)), image)
+    units = str(image.attrs.get("units", ""))
+    return {name: label_number(numbers[name], name, units) for name in ("mean", "median", "std")}

@@ -1,0 +1,273 @@
+"""Anchor the HST map to MUSE by a straight line: smoothed = a · muse + b, all pixels alike.
+
+The least-squares line runs over every pixel that is finite in both images;
+fit_anchored = (halpha - b)/a. Its strong negatives are then interpolated: σ is the MAD standard
+deviation of the pixels ≤ 0, pixels ≤ -5σ are replaced as in `fill_negatives`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from math import fsum, sqrt
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from phangs_xr.errors import InputError
+from phangs_xr.labels import label_product, require_units
+from phangs_xr.lazy import Block, label_number, map_halo, map_pixels, reduce_images
+from phangs_xr.schema import FLUX
+from phangs_xr.sky import Grid, require_one_grid
+from phangs_xr.statistics import AskDistribution, DistributionState, Numbers, Values
+from phangs_xr.steps.fill_negatives import HALO, fill_below
+
+Image = NDArray[np.floating]
+
+CELL = 100
+"""Sums are kept apart by cells of so many pixels a side, so that no chunking changes their bits."""
+
+HISTOGRAM_EDGES = 10 * np.sinh(np.arange(-6.0, 13.05, 0.1))
+"""Bin edges of the 2-D histogram [1e-20 erg/s/cm² per pixel]: linear near zero, then logarithmic,
+±2000 on the negative and 2 million on the positive side."""
+
+SUMS = ("x", "y", "xx", "xy", "yy", "n")
+
+
+@dataclass(frozen=True)
+class FitAnchor:
+    """Options of `fit_anchor`.
+
+    Attributes
+    ----------
+    negative_sigma
+        Pixels this many σ below zero are interpolated.
+    """
+
+    negative_sigma: float = 5.0
+
+
+def sum_cells(x: Image, y: Image) -> dict[tuple[int, int], NDArray[np.float64]]:
+    """Return, by cell counted from the first pixel, the sums of `SUMS` over pixels finite in both.
+
+    Parameters
+    ----------
+    x, y
+        2-D images of one shape, beginning at the edge of a cell.
+    """
+    valid = np.isfinite(x) & np.isfinite(y)
+    x = np.where(valid, x, 0).astype(np.float64)
+    y = np.where(valid, y, 0).astype(np.float64)
+    row_edges = np.arange(0, x.shape[0], CELL)
+    column_edges = np.arange(0, x.shape[1], CELL)
+    # Rows first: each pixel row of a cell is summed by itself, whatever lies beside the cell.
+    terms = (x, y, x * x, x * y, y * y, valid.astype(np.float64))
+    stack = np.stack(
+        [np.add.reduceat(np.add.reduceat(t, column_edges, 1), row_edges, 0) for t in terms], -1
+    )
+    return {
+        (row, column): stack[row, column]
+        for row in range(row_edges.size)
+        for column in range(column_edges.size)
+        if stack[row, column, -1]
+    }
+
+
+def fit_line(cells: Mapping[tuple[int, int], NDArray[np.float64]]) -> Numbers:
+    """Return the least-squares line through the sums of all cells.
+
+    Returns
+    -------
+    dict
+        `slope`, `slope_error`, `intercept`, `intercept_error` (errors as if pixels were
+        independent), `correlation`, `pixels`.
+
+    Raises
+    ------
+    InputError
+        If fewer than 3 pixels, or MUSE pixels of one value, are finite in both images.
+    """
+    rows = list(cells.values())
+    x, y, xx, xy, yy, n = (fsum(row[i] for row in rows) for i in range(len(SUMS)))
+    spread_x = xx - x * x / n if n else 0.0
+    if n < 3 or not spread_x > 0:
+        message = (
+            f"fit_anchor: a line needs 3 pixels with different MUSE values where HST and MUSE both "
+            f"have data, found {int(n)}: check that the images overlap"
+        )
+        raise InputError(message)
+    spread_y, together = yy - y * y / n, xy - x * y / n
+    slope = together / spread_x
+    residual = max(spread_y - slope * together, 0.0) / (n - 2)
+    return {
+        "slope": slope,
+        "slope_error": sqrt(residual / spread_x),
+        "intercept": (y - slope * x) / n,
+        "intercept_error": sqrt(residual * xx / (n * spread_x)),
+        "correlation": together / sqrt(spread_x * spread_y) if spread_y > 0 else 0.0,
+        "pixels": n,
+    }
+
+
+def apply_line(halpha: Image, *, slope: float, intercept: float) -> Image:
+    """Return (halpha - intercept)/slope."""
+    return (halpha - intercept) / slope
+
+
+@dataclass(frozen=True)
+class AskNegatives:
+    """Ask a distribution for the MAD standard deviation of its values ≤ 0."""
+
+    def __call__(self, values: Values) -> Numbers:
+        """Return `negative_rms`; 0 where nothing is negative."""
+        rms = values.select(high=0.0).find_mad_std()
+        return {"negative_rms": 0.0 if np.isnan(rms) else rms}
+
+
+def _apply_to_block(smoothed: Image, muse: Image, halpha: Image, *, line: Numbers) -> Image:
+    return apply_line(halpha, slope=line["slope"], intercept=line["intercept"])
+
+
+@dataclass(frozen=True)
+class _State:
+    line: Numbers | None = None
+    histogram: NDArray[np.int64] | None = None
+    negatives: DistributionState = DistributionState()
+
+
+@dataclass(frozen=True)
+class ReduceToLine:
+    """Reduce smoothed HST, MUSE and unsmoothed HST to the line, the histogram and σ.
+
+    The first pass sums and counts; further passes find the σ of the negatives of the image that
+    the line makes.
+    """
+
+    depth: int = 0
+    cell: int = CELL
+    passes: int = 9
+
+    def start(self) -> _State:
+        """Begin with nothing known."""
+        return _State()
+
+    def look(self, state: _State, block: Block) -> Any:
+        """Sum and count, or ask for the negatives."""
+        if state.line is not None:
+            return self._ask(state.line).look(state.negatives, block)
+        smoothed, muse, _ = block.owned
+        row, column = (offset // CELL for offset in block.offset)
+        cells = {(row + i, column + j): sums for (i, j), sums in sum_cells(muse, smoothed).items()}
+        return cells, count_pairs(muse, smoothed)
+
+    def merge(self, one: Any, other: Any) -> Any:
+        """Join cells, add counts."""
+        if isinstance(one, tuple) and isinstance(one[0], dict):
+            return {**one[0], **other[0]}, one[1] + other[1]
+        return self._ask({}).merge(one, other)
+
+    def advance(self, state: _State, merged: Any) -> _State:
+        """Fit the line, then find its negatives."""
+        if state.line is None:
+            return _State(fit_line(merged[0]), merged[1])
+        negatives = self._ask(state.line).advance(state.negatives, merged)
+        return _State(state.line, state.histogram, negatives)
+
+    def is_done(self, state: _State) -> bool:
+        """Tell whether σ is known."""
+        return state.negatives.answers is not None
+
+    def finish(self, state: _State) -> dict[str, Any]:
+        """Return the numbers and `anchor_histogram` (rows: smoothed HST, columns: MUSE)."""
+        answers = state.negatives.answers or {}
+        return {**(state.line or {}), **answers, "anchor_histogram": state.histogram}
+
+    def _ask(self, line: Numbers) -> AskDistribution:
+        return AskDistribution(AskNegatives(), transform=partial(_apply_to_block, line=line))
+
+
+def reduce_to_line(options: FitAnchor) -> ReduceToLine:
+    """Return the reduction of `halpha_smoothed`, `musehalpha_regrid`, `halpha` to the fit."""
+    return ReduceToLine()
+
+
+def count_pairs(x: Image, y: Image) -> NDArray[np.int64]:
+    """Return the 2-D histogram of pixels finite in both, rows y, columns x, in `HISTOGRAM_EDGES`."""
+    valid = np.isfinite(x) & np.isfinite(y)
+    size = HISTOGRAM_EDGES.size - 1
+    places = []
+    for values in (y[valid], x[valid]):
+        place = np.floor((np.arcsinh(values / 10) + 6.0) * 10).astype(np.int64)
+        places.append(place)
+    inside = np.logical_and.reduce([(place >= 0) & (place < size) for place in places])
+    flat = places[0][inside] * size + places[1][inside]
+    return np.bincount(flat, minlength=size * size).reshape(size, size)
+
+
+def find_halo(options: FitAnchor, grid: Grid) -> int:
+    """Return how far a pixel's new value can depend on others [pixel]."""
+    return HALO
+
+
+def fit_anchor(
+    halpha: xr.DataArray,
+    halpha_smoothed: xr.DataArray,
+    musehalpha_regrid: xr.DataArray,
+    *,
+    measured: Mapping[str, Any] | None = None,
+    options: FitAnchor | None = None,
+) -> xr.Dataset:
+    """Fit smoothed HST against MUSE, and anchor the HST map by the line.
+
+    Parameters
+    ----------
+    halpha, halpha_smoothed, musehalpha_regrid
+        Images on one grid [1e-20 erg/s/cm² per pixel].
+    measured
+        The numbers of `reduce_to_line`, when known; measured from the whole images if None.
+    options
+        Which negatives are interpolated; the default if None.
+
+    Returns
+    -------
+    xr.Dataset
+        `fit_anchored`, `fit_anchored_intnegs` [1e-20 erg/s/cm² per pixel], NaN where `halpha` is;
+        and the numbers `slope`, `intercept` and `negative_rms`.
+
+    Raises
+    ------
+    GridError
+        If the images are not on one grid.
+    InputError
+        If a unit is another, or too few pixels are finite in both images.
+    """
+    options = options or FitAnchor()
+    images = {
+        "halpha_smoothed": halpha_smoothed,
+        "musehalpha_regrid": musehalpha_regrid,
+        "halpha": halpha,
+    }
+    require_one_grid(**images)
+    for name, image in images.items():
+        require_units(image, name)
+    if measured is None:
+        measured = reduce_images(reduce_to_line(options), *images.values())
+    numbers = {
+        name: label_number(measured[name], name, units)
+        for name, units in (("slope", ""), ("intercept", FLUX), ("negative_rms", FLUX))
+    }
+    anchored = map_pixels(
+        apply_line, halpha, slope=numbers["slope"], intercept=numbers["intercept"]
+    )
+    threshold = -options.negative_sigma * numbers["negative_rms"]
+    filled = map_halo(fill_below, anchored, depth=HALO, threshold=threshold)
+    return xr.Dataset(
+        {
+            "fit_anchored": label_product(anchored, "fit_anchored", "fit_anchor"),
+            "fit_anchored_intnegs": label_product(filled, "fit_anchored_intnegs", "fit_anchor"),
+            **numbers,
+        }
+    )

@@ -1,0 +1,144 @@
+"""Take HST's images as they come: padding becomes missing, all bands onto the narrow band's grid.
+
+Drizzled mosaics are padded with exact zeros, which become NaN. A band on another pixel grid is
+brought onto the narrow band's by the overlap of the pixels' areas, so that its flux is conserved
+(`reproject.reproject_exact`, times the ratio of the pixel areas).
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from astropy.wcs import WCS
+from numpy.typing import NDArray
+from reproject import reproject_exact
+
+from phangs_xr.labels import PHOTOMETRY, find_keyword, label_product, require_units
+from phangs_xr.lazy import map_pixels, map_tiles
+from phangs_xr.sky import Grid, get_grid, is_one_grid
+
+logger = logging.getLogger(__name__)
+
+Image = NDArray[np.floating]
+
+PAD = 3
+"""Source pixels needed around those the target's pixel centres fall on, for the overlaps."""
+
+FULL = 0.999
+"""A pixel covered less than this by the other grid's pixels is missing."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """Options of `load`: there are none."""
+
+
+def remove_padding(image: Image) -> Image:
+    """Return the image with exact zeros, and infinities, made NaN."""
+    return np.where((image == 0) | ~np.isfinite(image), np.nan, image)
+
+
+def overlap_window(piece: Image, source: Grid, target: Grid, *, factor: float) -> Image:
+    """Return the source's flux in the target's pixels, by the overlap of their areas.
+
+    Parameters
+    ----------
+    piece
+        The source's pixels, may be empty; NaN or zero is missing.
+    source, target
+        The grids of `piece` and of the result.
+    factor
+        Target's over source's pixel area.
+
+    Returns
+    -------
+    NDArray
+        Shape of `target`; NaN where not fully covered, and where it meets a missing pixel.
+    """
+    if 0 in piece.shape:
+        return np.full(target.shape, np.nan, dtype=piece.dtype)
+    projections: list[WCS] = [source.to_wcs(), target.to_wcs()]
+    values, covered = reproject_exact(
+        (remove_padding(piece), projections[0]), projections[1], shape_out=target.shape
+    )
+    return np.where(covered >= FULL, values * factor, np.nan)
+
+
+def align_image(image: xr.DataArray, narrow: xr.DataArray) -> xr.DataArray:
+    """Bring a band onto the narrow band's grid, conserving its flux.
+
+    Parameters
+    ----------
+    image
+        Counts per pixel of its own grid.
+    narrow
+        An image on the target grid; its pixels are not read.
+
+    Returns
+    -------
+    xr.DataArray
+        Counts per pixel of the narrow band's grid, padding made NaN. Pixels are taken as they are
+        if both grids are one.
+    """
+    target, source = get_grid(narrow), get_grid(image)
+    if is_one_grid(target, source):
+        return map_pixels(remove_padding, image, dtype=np.float32).assign_coords(narrow.coords)
+    factor = target.pixel_area / source.pixel_area
+    return map_tiles(
+        overlap_window, image.astype(np.float32), narrow, pad=PAD, factor=factor
+    )
+
+
+def describe_alignment(name: str, image: xr.DataArray, narrow: xr.DataArray) -> str:
+    """Return in words how a band's grid compares with the narrow band's."""
+    target, source = get_grid(narrow), get_grid(image)
+    if not is_one_grid(target, source):
+        return f"{name} is on another grid than narrow: brought onto it by pixel overlap"
+    if target.to_wcs().wcs.radesys != source.to_wcs().wcs.radesys:
+        return f"{name} differs from narrow in RADESYS alone: taken as one grid"
+    return ""
+
+
+def load(
+    narrow: xr.DataArray,
+    continuum1: xr.DataArray,
+    continuum2: xr.DataArray | None = None,
+    *,
+    options: Load | None = None,
+) -> xr.Dataset:
+    """Bring HST's bands onto one grid, with their padding made missing.
+
+    Parameters
+    ----------
+    narrow, continuum1, continuum2
+        Images [electron / s], as opened with the FITS engine.
+    options
+        None to choose from.
+
+    Returns
+    -------
+    xr.Dataset
+        `narrow`, `continuum1` and, if given, `continuum2` [electron / s], float32, on the narrow
+        band's grid; NaN is missing. PHOTFLAM, PHOTPLAM and PHOTBW become attributes as far as
+        there are such cards.
+
+    Raises
+    ------
+    GridError
+        If an image has no WCS.
+    InputError
+        If a unit is not electrons per second.
+    """
+    bands = {"narrow": narrow, "continuum1": continuum1}
+    if continuum2 is not None:
+        bands["continuum2"] = continuum2
+    loaded = {}
+    for name, image in bands.items():
+        require_units(image, name)
+        found = {key: find_keyword(image, key) for key in PHOTOMETRY}
+        cards = {key: value for key, value in found.items() if value is not None}
+        loaded[name] = label_product(align_image(image, narrow), name, "load", **cards)
+    return xr.Dataset(loaded)

@@ -1,0 +1,258 @@
+"""The celestial WCS of an image as canonical text: one system, one text, every digit kept."""
+
+import math
+import re
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS, FITSFixedWarning, Sip
+from numpy.typing import NDArray
+
+from phangs_xr.errors import InputError
+
+_STALE = re.compile(
+    r"(SIMPLE|XTENSION|BITPIX|NAXIS\d?|EXTEND|PCOUNT|GCOUNT|BSCALE|BZERO|BLANK|CHECKSUM|DATASUM"
+    r"|Z(IMAGE|EXTEND|SIMPLE|TENSION|BITPIX|NAXIS\d?|TILE\d|CMPTYPE|NAME\d|VAL\d|QUANTIZ|BLANK"
+    r"|DITHER0|HECKSUM|DATASUM)"
+    r"|WCSAXES[A-Z]?|WCSNAME[A-Z]|C(TYPE|UNIT|RVAL|RPIX|DELT|ROTA)\d[A-Z]?|(PC|CD)\d_\d[A-Z]?"
+    r"|P[VS]\d_\d+[A-Z]?|(LON|LAT)POLE[A-Z]?|RADESYS[A-Z]?|RADECSYS|EQUINOX[A-Z]?|ORIENTAT"
+    r"|[AB]P?_(ORDER|DMAX|\d_\d)|CPDIS\d|CPERR\d|D2IM\w*|DP\d.*|L?T[MV]\d(_\d)?|LTM\d_\d|LTV\d)"
+)
+
+
+def format_wcs(source: fits.Header | WCS) -> str:
+    """Write the celestial WCS of an image as canonical FITS cards.
+
+    Equal systems give equal text, whichever of the equivalent keywords the header used: the
+    matrix is always CDi_j, in degrees, and photometry and observation keywords are left out.
+
+    Parameters
+    ----------
+    source
+        The header of a two-dimensional image, or an astropy WCS.
+
+    Returns
+    -------
+    str
+        One card per line, numbers with all their digits (astropy's own header keeps 12).
+
+    Raises
+    ------
+    InputError
+        If the two pixel axes are not the two axes of a celestial system, or their distortion is
+        given by look-up tables.
+    """
+    wcs = _read_celestial(source)
+    return "\n".join(format_card(key, value) for key, value in _list_cards(wcs))
+
+
+def format_card(keyword: str, value: str | float) -> str:
+    """Write one FITS card with all digits of its number; astropy's own cards keep 20 characters.
+
+    Parameters
+    ----------
+    keyword
+        At most eight letters.
+    value
+        Plain text without quotes, or a number.
+
+    Returns
+    -------
+    str
+        The card without comment, not padded.
+    """
+    if isinstance(value, str):
+        return f"{keyword:<8}= '{value:<8}'"
+    # Adding zero makes 0.0 of -0.0.
+    return f"{keyword:<8}= {value + 0!r:>20}".replace("e", "E")
+
+
+def parse_wcs(text: str) -> WCS:
+    """Read the text of `format_wcs`.
+
+    Parameters
+    ----------
+    text
+        FITS cards, one per line.
+
+    Returns
+    -------
+    astropy.wcs.WCS
+        A new object at each call, because astropy's WCS must not be shared between threads.
+    """
+    return WCS(fits.Header.fromstring(text, sep="\n"))
+
+
+def _read_celestial(source: fits.Header | WCS) -> WCS:
+    try:
+        with warnings.catch_warnings():
+            # Real headers hold obsolete keywords, which astropy mends and warns of.
+            warnings.simplefilter("ignore", FITSFixedWarning)
+            warnings.simplefilter("ignore", fits.verify.VerifyWarning)
+            wcs = source.deepcopy() if isinstance(source, WCS) else WCS(source)
+            found = wcs.has_celestial and {wcs.wcs.lng, wcs.wcs.lat} == {0, 1}
+            wcs = wcs.celestial if found and wcs.naxis != 2 else wcs
+            wcs.wcs.set()
+    except Exception as error:
+        # astropy raises a dozen unrelated types for headers it cannot read.
+        raise InputError(f"expected a celestial WCS in the header, found {error}") from error
+    if not found:
+        axes = ", ".join(str(axis) or "none" for axis in wcs.wcs.ctype)
+        raise InputError(
+            f"expected a celestial WCS (CTYPE1 and CTYPE2 such as RA---TAN, DEC--TAN), "
+            f"found axes {axes}: add the WCS to the header"
+        )
+    if any(table is not None for table in (wcs.cpdis1, wcs.cpdis2, wcs.det2im1, wcs.det2im2)):
+        raise InputError(
+            "expected a WCS written in keywords alone, found distortion look-up tables: "
+            "use a drizzled image"
+        )
+    return wcs
+
+
+def _list_cards(wcs: WCS) -> Iterator[tuple[str, str | float | int]]:
+    prm = wcs.wcs
+    matrix = wcs.pixel_scale_matrix
+    yield "WCSAXES", 2
+    for axis in (0, 1):
+        yield f"CTYPE{axis + 1}", str(prm.ctype[axis])
+        yield f"CUNIT{axis + 1}", "deg"
+        yield f"CRVAL{axis + 1}", float(prm.crval[axis])
+        yield f"CRPIX{axis + 1}", float(prm.crpix[axis])
+    for i, j in np.ndindex(2, 2):
+        yield f"CD{i + 1}_{j + 1}", float(matrix[i, j])
+    yield "LONPOLE", float(prm.lonpole)
+    yield "LATPOLE", float(prm.latpole)
+    if prm.lngtyp == "RA":
+        radesys, equinox = _get_reference_system(prm)
+        yield "RADESYS", radesys
+        if radesys != "ICRS":
+            yield "EQUINOX", equinox
+    for axis, index, value in prm.get_pv():
+        yield f"PV{axis}_{index}", float(value)
+    if wcs.sip is not None:
+        yield from _list_sip_cards(wcs.sip)
+
+
+def _list_sip_cards(sip: Sip) -> Iterator[tuple[str, float | int]]:
+    for name, values in (("A", sip.a), ("B", sip.b), ("AP", sip.ap), ("BP", sip.bp)):
+        if values is None:
+            continue
+        yield f"{name}_ORDER", len(values) - 1
+        for i, j in np.argwhere(values):
+            yield f"{name}_{i}_{j}", float(values[i, j])
+
+
+def _get_reference_system(prm: Any) -> tuple[str, float]:
+    """RADESYS and EQUINOX as the FITS standard fills them in where they are absent."""
+    equinox = float(prm.equinox)
+    radesys = str(prm.radesys)
+    if not radesys:
+        radesys = "ICRS" if math.isnan(equinox) else ("FK4" if equinox < 1984.0 else "FK5")
+    if math.isnan(equinox):
+        equinox = 1950.0 if radesys.startswith("FK4") else 2000.0
+    return radesys, equinox
+
+
+def get_frame(wcs: WCS) -> tuple[str, str, float]:
+    """Tell what two systems must share for their raw numbers to mean the same direction.
+
+    Parameters
+    ----------
+    wcs
+        A celestial WCS.
+
+    Returns
+    -------
+    tuple
+        Kind of longitude, reference system and equinox; the same for ICRS and FK5 (J2000).
+    """
+    if wcs.wcs.lngtyp != "RA":
+        return str(wcs.wcs.lngtyp), "", 0.0
+    radesys, equinox = _get_reference_system(wcs.wcs)
+    if radesys == "ICRS" or (radesys == "FK5" and equinox == 2000.0):
+        return "RA", "ICRS or FK5 J2000", 2000.0
+    return "RA", radesys, equinox
+
+
+def scale_sip(sip: Sip, dx: float, dy: float, crpix: NDArray[np.float64]) -> Sip:
+    """SIP polynomials for pixels dx, dy times as large: u -> u / dx, f -> f / dx, and y alike."""
+
+    def scale(values: NDArray[np.float64] | None, step: float) -> NDArray[np.float64] | None:
+        if values is None:
+            return None
+        powers = np.arange(len(values))
+        scaled: NDArray[np.float64] = values * dx ** powers[:, None] * dy**powers / step
+        return scaled
+
+    return Sip(scale(sip.a, dx), scale(sip.b, dy), scale(sip.ap, dx), scale(sip.bp, dy), crpix)
+
+
+def pixel_to_sky(
+    wcs: WCS, row: NDArray[np.float64], col: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Turn positions in pixels into longitude and latitude [deg].
+
+    Parameters
+    ----------
+    wcs
+        A celestial WCS, used by one thread.
+    row, col
+        0-based positions, arrays of one shape.
+
+    Returns
+    -------
+    tuple of ndarray
+        Longitude and latitude; NaN where the projection has no sky.
+    """
+    world = wcs.all_pix2world(col, row, 0)
+    return world[wcs.wcs.lng], world[wcs.wcs.lat]
+
+
+def sky_to_pixel(
+    wcs: WCS, lon: NDArray[np.float64], lat: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Turn longitude and latitude [deg] into positions in pixels.
+
+    Parameters
+    ----------
+    wcs
+        A celestial WCS, used by one thread.
+    lon, lat
+        Directions in the system of the WCS, arrays of one shape.
+
+    Returns
+    -------
+    tuple of ndarray
+        0-based row and column; NaN where the projection cannot show the direction.
+    """
+    world = (lon, lat) if wcs.wcs.lng == 0 else (lat, lon)
+    if not wcs.has_distortion:
+        col, row = wcs.wcs_world2pix(*world, 0)
+        return row, col
+    # Far outside the image the iteration diverges: keep what comes back to where it started.
+    col, row = wcs.all_world2pix(*world, 0, quiet=True)
+    back = wcs.all_pix2world(col, row, 0)
+    near = wcs.wcs_world2pix(*back, 0)
+    wanted = wcs.wcs_world2pix(*world, 0)
+    lost = np.hypot(near[0] - wanted[0], near[1] - wanted[1]) > 1e-3
+    return np.where(lost, np.nan, row), np.where(lost, np.nan, col)
+
+
+def strip_header(header: fits.Header) -> fits.Header:
+    """Leave out of a header what describes the stored array: its structure, scaling and WCS.
+
+    Parameters
+    ----------
+    header
+        Any image header; it is not changed.
+
+    Returns
+    -------
+    astropy.io.fits.Header
+        The other cards, in their order.
+    """
+    return fits.Header([card for card in header.cards if not _STALE.fullmatch(card.keyword)])

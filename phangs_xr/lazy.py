@@ -166,7 +166,12 @@ def map_pixels(
     for label, name, chunks in zip(labels, "yx", arrays[0].chunks, strict=False):
         operands += [da.from_array(label, chunks=(chunks,)), name]
     data = da.blockwise(
-        kernel, "yx", *operands, dtype=dtype, meta=np.empty((0, 0), dtype), **parameters
+        partial(_run_kernel, kernel, dtype),
+        "yx",
+        *operands,
+        dtype=dtype,
+        meta=np.empty((0, 0), dtype),
+        **parameters,
     )
     return _label_like(images[0], data, dtype)
 
@@ -186,7 +191,7 @@ def map_halo(
     dtype = np.dtype(dtype or images[0].dtype)
     arrays = _unify(images)
     data = da.map_overlap(
-        kernel,
+        partial(_run_kernel, kernel, dtype),
         *arrays,
         depth=depth,
         boundary="none",
@@ -297,6 +302,12 @@ def _unify(images: Sequence[xr.DataArray]) -> list[Any]:
         image.data.rechunk(chunks) if is_chunked(image) else da.from_array(image.data, chunks=chunks)
         for image in images
     ]
+
+
+def _run_kernel(
+    kernel: Kernel, dtype: np.dtype[Any], *arrays: NDArray[Any], **parameters: Any
+) -> NDArray[Any]:
+    return kernel(*arrays, **parameters).astype(dtype, copy=False)
 
 
 def _label_positions(image: xr.DataArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,4 +1,4 @@
-"""What a simulated galaxy is made of: every physical choice, and the truth that follows from them."""
+"""What a simulated galaxy is made of: every choice, and the truth that follows from them."""
 
 import re
 from dataclasses import dataclass, field, fields
@@ -148,8 +148,8 @@ class Galaxy:
     footprint_angle: float = 11.0
     muse_fwhm: float = 0.92
     muse_scale: float = 0.2
-    muse_footprint: float = 0.62
-    muse_east: float = 0.09
+    muse_footprint: float = 0.64
+    muse_east: float = 0.07
     muse_north: float = -0.02
     muse_noise: float = 40.0
     muse_photon_noise: float = 4.0
@@ -174,7 +174,7 @@ class Galaxy:
     brightest_region: float = 6e5
     region_slope: float = 1.75
     region_fwhm: float = 0.22
-    diffuse_fraction: float = 0.4
+    diffuse_fraction: float = 0.5
     clusters_per_megapixel: float = 3000.0
     stars_per_megapixel: float = 5.0
     cosmics_per_megapixel: float = 10.0

@@ -9,7 +9,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from phangs_xr.schema import FLUX, FLUX_SCALE
-from phangs_xr.simulate.files import Mosaic
+from phangs_xr.io.fits import FitsTarget
 from phangs_xr.simulate.frame import Array, Frame, Window
 from phangs_xr.simulate.galaxy import Band, Galaxy
 from phangs_xr.simulate.scene import Scene, make_rng
@@ -129,16 +129,21 @@ def write_mosaics(scene: Scene, cosmics: CosmicRays, hst: Path, truth: Path, chu
     frame = build_frame(galaxy)
     targets = _create_targets(galaxy, frame, hst, truth)
     step = -(-chunk // CELL) * CELL
-    with ThreadPoolExecutor() as pool:
-        for window in frame.split(step):
-            blocks = _render_block(pool, scene, cosmics, frame, window, len(targets))
-            for target, block in zip(targets, blocks, strict=True):
-                target[window] = block
-    for target in targets:
-        target.finish()
+    try:
+        with ThreadPoolExecutor() as pool:
+            for window in frame.split(step):
+                blocks = _render_block(pool, scene, cosmics, frame, window, len(targets))
+                for target, block in zip(targets, blocks, strict=True):
+                    target[window] = block
+        for target in targets:
+            target.finish()
+    except BaseException:
+        for target in targets:
+            target.partial.unlink(missing_ok=True)
+        raise
 
 
-def _create_targets(galaxy: Galaxy, frame: Frame, hst: Path, truth: Path) -> list[Mosaic]:
+def _create_targets(galaxy: Galaxy, frame: Frame, hst: Path, truth: Path) -> list[FitsTarget]:
     """Files in the order `_render_cell` makes images: band after band, then the truth."""
     wanted = []
     for band in galaxy.bands:
@@ -153,7 +158,18 @@ def _create_targets(galaxy: Galaxy, frame: Frame, hst: Path, truth: Path) -> lis
         header["BUNIT"] = (unit, "per pixel")
         header["OBJECT"] = galaxy.name
         wanted.append((truth / f"{name}.fits", header))
-    return [Mosaic.create(path, header, frame.shape) for path, header in wanted]
+    return [FitsTarget.create(path, _lead(frame, cards), frame.shape) for path, cards in wanted]
+
+
+def _lead(frame: Frame, cards: fits.Header) -> fits.Header:
+    """Put the cards every FITS image starts with before the others."""
+    header = fits.Header()
+    header["SIMPLE"] = True
+    header["BITPIX"] = -32
+    header["NAXIS"] = 2
+    header["NAXIS1"], header["NAXIS2"] = frame.shape[1], frame.shape[0]
+    header.extend(cards)
+    return header
 
 
 def _render_block(

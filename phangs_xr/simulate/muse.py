@@ -58,8 +58,8 @@ def build_muse_frame(galaxy: Galaxy) -> Frame:
     """Return MUSE's grid: north up, the reference pixel off the pixel centres as in real maps."""
     spaxels = galaxy.width / galaxy.muse_scale
     side = int(spaxels * galaxy.muse_footprint * 1.12) + 2 * MARGIN
-    x0 = (side - 1) / 2 + galaxy.muse_east * spaxels + 0.3
-    y0 = (side - 1) / 2 - galaxy.muse_north * spaxels - 0.2
+    x0 = round((side - 1) / 2 + galaxy.muse_east * spaxels) + 0.3
+    y0 = round((side - 1) / 2 - galaxy.muse_north * spaxels) - 0.2
     return Frame((side, side), galaxy.muse_scale, x0, y0, 0.0, galaxy.ra, galaxy.dec)
 
 

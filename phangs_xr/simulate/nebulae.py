@@ -53,7 +53,7 @@ def label_nebulae(scene: Scene, maps: Maps) -> tuple[Labels, Labels]:
 
 
 def _number(owner: Labels, count: int) -> tuple[Labels, Labels]:
-    """Number the owners of enough spaxels from 0, in the order of their first spaxel."""
+    """Renumber owners of enough spaxels from 0, in the order of their first spaxel."""
     found, first, spaxels = np.unique(owner, return_index=True, return_counts=True)
     kept = (found >= 0) & (spaxels >= FEWEST_SPAXELS)
     found = found[kept][np.argsort(first[kept])]
@@ -72,11 +72,11 @@ def measure_nebulae(galaxy: Galaxy, maps: Maps, mask: Labels) -> Table:
     inside = mask >= 0
     labels = mask[inside]
 
-    def total(image: Array) -> Array:
+    def total(image: Array | Mask) -> Array:
         summed: Array = np.bincount(labels, image[inside], minlength=count)
         return summed
 
-    rows, cols = np.indices(mask.shape, float)
+    rows, cols = np.indices(mask.shape).astype(float)
     area = total(np.ones(mask.shape))
     cen_x, cen_y = total(cols) / area, total(rows) / area
     ra, dec = maps.frame.to_wcs().all_pix2world(cen_x, cen_y, 0)
@@ -107,7 +107,7 @@ def measure_nebulae(galaxy: Galaxy, maps: Maps, mask: Labels) -> Table:
 
 def _find_rim(observed: Mask) -> Mask:
     """Observed spaxels next to unobserved ones or to the end of the image."""
-    rim: Mask = observed & ~ndimage.binary_erosion(observed, np.ones((3, 3)))
+    rim: Mask = observed & ~ndimage.binary_erosion(observed, np.ones((3, 3), bool))
     return rim
 
 

@@ -1,4 +1,4 @@
-"""The sky itself: disc, bulge, dust, diffuse gas as smooth light; nebulae and stars as Gaussians."""
+"""The sky itself: smooth light of disc, dust and diffuse gas; nebulae and stars as Gaussians."""
 
 from dataclasses import dataclass
 
@@ -131,7 +131,7 @@ class Scene:
         bulge = galaxy.bulge_brightness * np.exp(
             -disc.radius * (galaxy.disc_scale / galaxy.bulge_scale)
         )
-        old = galaxy.disc_brightness * fade * (1 + 0.35 * disc.arm)
+        old = galaxy.disc_brightness * np.exp(-disc.radius / 1.35) * (1 + 0.35 * disc.arm)
         young = galaxy.disc_brightness * galaxy.young_fraction * fade * disc.young
         colour = galaxy.colour_outside + (galaxy.colour_centre - galaxy.colour_outside) * fade
         bands = []

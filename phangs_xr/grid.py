@@ -10,11 +10,17 @@ import xarray as xr
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
-from astropy.wcs.utils import wcs_to_celestial_frame
 from numpy.typing import ArrayLike, NDArray
 
 from phangs_xr.errors import GridError
-from phangs_xr.wcs import get_frame, parse_wcs, pixel_to_sky, scale_sip, sky_to_pixel
+from phangs_xr.wcs import (
+    get_astropy_frame,
+    get_frame,
+    parse_wcs,
+    pixel_to_sky,
+    scale_sip,
+    sky_to_pixel,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -364,8 +370,8 @@ def _map_nodes(
 def _convert(
     lon: NDArray[np.float64], lat: NDArray[np.float64], target: WCS, source: WCS
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    sky = SkyCoord(lon, lat, unit=u.deg, frame=wcs_to_celestial_frame(target))
-    converted = sky.transform_to(wcs_to_celestial_frame(source)).spherical
+    sky = SkyCoord(lon, lat, unit=u.deg, frame=get_astropy_frame(target))
+    converted = sky.transform_to(get_astropy_frame(source)).spherical
     return converted.lon.deg, converted.lat.deg
 
 
@@ -404,7 +410,7 @@ def measure_separation(a: Grid, b: Grid) -> float:
         SkyCoord(
             *grid.to_sky((grid.shape[0] - 1) / 2, (grid.shape[1] - 1) / 2),
             unit=u.deg,
-            frame=wcs_to_celestial_frame(parse_wcs(grid.wcs)),
+            frame=get_astropy_frame(parse_wcs(grid.wcs)),
         )
         for grid in (a, b)
     )

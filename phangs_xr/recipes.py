@@ -6,6 +6,7 @@ in `phangs_xr.schema`, or a configured input file by its name there.
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -135,6 +136,7 @@ BARNES2023 = (
             "correlation",
             "pixels",
             "negative_rms",
+            "histogram_edges",
             "anchor_histogram",
         ),
         find_halo=steps.fit_anchor_halo,
@@ -171,6 +173,8 @@ def get_recipe(name: str) -> tuple[Step, ...]:
         If there is no recipe of this name.
     """
     if name not in RECIPES:
-        message = f"recipe should be one of {', '.join(RECIPES)}, found {name!r}"
+        near = difflib.get_close_matches(name, RECIPES, n=1)
+        remedy = f"did you mean {near[0]!r}?" if near else "take one of these"
+        message = f"recipe should be one of {', '.join(RECIPES)}, found {name!r}: {remedy}"
         raise InputError(message)
     return RECIPES[name]

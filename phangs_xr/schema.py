@@ -68,3 +68,48 @@ _PRODUCTS = (
 )
 
 PRODUCTS: dict[str, Product] = {product.name: product for product in _PRODUCTS}
+
+
+@dataclass(frozen=True)
+class Number:
+    """A measured number, or small array of numbers, that a step found.
+
+    Attributes
+    ----------
+    units
+        As of `Product`.
+    long_name
+        One sentence for people.
+    dims
+        Names of its dimensions, none for a single number.
+    """
+
+    units: str
+    long_name: str
+    dims: tuple[str, ...] = ()
+
+
+NUMBERS: dict[str, Number] = {
+    "threshold": Number(FLUX, "Pixels above this belong to sources"),
+    "background_mesh": Number(FLUX, "Background of each box", ("box_y", "box_x")),
+    "background_box": Number("pix", "Rows and columns of a box", ("axis",)),
+    "background_origin": Number("pix", "Row and column of the first box", ("axis",)),
+    "offset": Number(FLUX, "Added to the HST flux before it is scaled by the ratio"),
+    "slope": Number("", "Of smoothed HST against MUSE flux"),
+    "slope_error": Number("", "Standard error of the slope, pixels taken as independent"),
+    "intercept": Number(FLUX, "Of smoothed HST against MUSE flux"),
+    "intercept_error": Number(FLUX, "Standard error of the intercept, pixels as independent"),
+    "correlation": Number("", "Pearson's, of smoothed HST and MUSE flux"),
+    "pixels": Number("", "Number of pixels that the line was fitted to"),
+    "negative_rms": Number(FLUX, "MAD standard deviation of the negatives of fit_anchored"),
+    "histogram_edges": Number(FLUX, "Edges of the bins of anchor_histogram", ("edge",)),
+    "anchor_histogram": Number(
+        "", "Pixels by smoothed HST (rows) and MUSE flux (columns)", ("hst_bin", "muse_bin")
+    ),
+    "noise_anchored": Number(FLUX, "Noise added to anchored"),
+    "noise_anchored_intnegs": Number(FLUX, "Noise added to anchored_intnegs"),
+    "sky_median": Number(FLUX, "Clipped median of diff_anchored"),
+    "sky_std": Number(FLUX, "Clipped standard deviation of diff_anchored"),
+    "sources": Number("", "Number of sources tested for being cosmic rays"),
+    "cosmic_rays": Number("pix", "Positions (x, y) of the cosmic rays", ("cosmic_ray", "xy")),
+}

@@ -13,7 +13,6 @@ from astropy.wcs import WCS
 from astropy.wcs.utils import (
     celestial_frame_to_wcs,
     proj_plane_pixel_scales,
-    wcs_to_celestial_frame,
 )
 from numpy.typing import NDArray
 from xarray.core.indexing import IndexSelResult
@@ -29,7 +28,7 @@ from phangs_xr.grid import (
     measure_separation,
     require_one_grid,
 )
-from phangs_xr.wcs import format_wcs, get_frame, parse_wcs, strip_header
+from phangs_xr.wcs import format_wcs, get_astropy_frame, get_frame, parse_wcs, strip_header
 
 __all__ = [
     "Grid",
@@ -283,9 +282,8 @@ def _get_raw_position(center: SkyCoord | tuple[float, float], wcs: Any) -> tuple
     if not isinstance(center, SkyCoord):
         lon, lat = center
         return float(lon), float(lat)
-    frame = wcs_to_celestial_frame(wcs)
     if get_frame(celestial_frame_to_wcs(center.frame)) != get_frame(wcs):
-        center = center.transform_to(frame)
+        center = center.transform_to(get_astropy_frame(wcs))
     return float(center.spherical.lon.deg), float(center.spherical.lat.deg)
 
 
@@ -298,7 +296,7 @@ class _SkyTransform(CoordinateTransform):
         coord_names: Iterable[Hashable] = ("ra", "dec"),
         dims: Iterable[str] = ("y", "x"),
     ) -> None:
-        super().__init__(coord_names, dict(zip(dims, grid.shape, strict=True)), np.float64)
+        super().__init__(coord_names, dict(zip(dims, grid.shape, strict=True)))
         self.grid = grid
 
     def forward(self, dim_positions: dict[str, Any]) -> dict[Hashable, Any]:

@@ -7,11 +7,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from astropy.coordinates import ICRS, BaseCoordinateFrame
 from astropy.io import fits
 from astropy.wcs import WCS, FITSFixedWarning, Sip
+from astropy.wcs.utils import wcs_to_celestial_frame
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
+
+_ICRS = ("RA", "ICRS or FK5 J2000", 2000.0)
+
+_SEARCH_TOLERANCE = 1e-3
+"""Pixels by which a position found through a distortion may miss; others did not converge."""
 
 _STALE = re.compile(
     r"(SIMPLE|XTENSION|BITPIX|NAXIS\d?|EXTEND|PCOUNT|GCOUNT|BSCALE|BZERO|BLANK|CHECKSUM|DATASUM"
@@ -174,7 +181,7 @@ def get_frame(wcs: WCS) -> tuple[str, str, float]:
         return str(wcs.wcs.lngtyp), "", 0.0
     radesys, equinox = _get_reference_system(wcs.wcs)
     if radesys == "ICRS" or (radesys == "FK5" and equinox == 2000.0):
-        return "RA", "ICRS or FK5 J2000", 2000.0
+        return _ICRS
     return "RA", radesys, equinox
 
 
@@ -189,6 +196,22 @@ def scale_sip(sip: Sip, dx: float, dy: float, crpix: NDArray[np.float64]) -> Sip
         return scaled
 
     return Sip(scale(sip.a, dx), scale(sip.b, dy), scale(sip.ap, dx), scale(sip.bp, dy), crpix)
+
+
+def get_astropy_frame(wcs: WCS) -> BaseCoordinateFrame:
+    """Return astropy's frame of a WCS, ICRS standing for FK5 (J2000) as in `get_frame`.
+
+    Parameters
+    ----------
+    wcs
+        A celestial WCS.
+
+    Returns
+    -------
+    astropy.coordinates.BaseCoordinateFrame
+        The system in which the raw numbers are to be understood.
+    """
+    return ICRS() if get_frame(wcs) == _ICRS else wcs_to_celestial_frame(wcs)
 
 
 def pixel_to_sky(
@@ -230,16 +253,24 @@ def sky_to_pixel(
         0-based row and column; NaN where the projection cannot show the direction.
     """
     world = (lon, lat) if wcs.wcs.lng == 0 else (lat, lon)
-    if not wcs.has_distortion:
-        col, row = wcs.wcs_world2pix(*world, 0)
+    col, row = wcs.wcs_world2pix(*world, 0)
+    if wcs.has_distortion:
+        known = np.isfinite(row)
+        row[known], col[known] = _undo_distortion(wcs, row[known], col[known])
+    return row, col
+
+
+def _undo_distortion(
+    wcs: WCS, row: NDArray[np.float64], col: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Pixels of undistorted positions; NaN where, far outside the image, the search diverges."""
+    if row.size == 0:
         return row, col
-    # Far outside the image the iteration diverges: keep what comes back to where it started.
-    col, row = wcs.all_world2pix(*world, 0, quiet=True)
-    back = wcs.all_pix2world(col, row, 0)
-    near = wcs.wcs_world2pix(*back, 0)
-    wanted = wcs.wcs_world2pix(*world, 0)
-    lost = np.hypot(near[0] - wanted[0], near[1] - wanted[1]) > 1e-3
-    return np.where(lost, np.nan, row), np.where(lost, np.nan, col)
+    world = wcs.wcs_pix2world(col, row, 0)
+    found_col, found_row = wcs.all_world2pix(*world, 0, quiet=True)
+    back_col, back_row = wcs.wcs_world2pix(*wcs.all_pix2world(found_col, found_row, 0), 0)
+    lost = ~(np.hypot(back_col - col, back_row - row) <= _SEARCH_TOLERANCE)
+    return np.where(lost, np.nan, found_row), np.where(lost, np.nan, found_col)
 
 
 def strip_header(header: fits.Header) -> fits.Header:

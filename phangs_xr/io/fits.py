@@ -19,7 +19,6 @@ from xarray.core import indexing
 
 from phangs_xr.errors import InputError
 from phangs_xr.grid import Grid, get_grid
-from phangs_xr.schema import COUNTS
 from phangs_xr.wcs import format_card, format_wcs
 
 CHUNK = 2000
@@ -205,7 +204,7 @@ def _find_image(path: Path, wanted: int | str | None) -> _StoredImage:
             readable_in_place = file.read(6) == b"SIMPLE"
         if readable_in_place:
             _require_complete(path, raw)
-        plain = readable_in_place and raw.is_image and not _is_scaled(hdu)
+        plain = readable_in_place and "ZIMAGE" not in raw.header and not _is_scaled(hdu)
         state = path.stat()
         array = FitsArray(
             str(path.absolute()),
@@ -279,7 +278,8 @@ def _get_dtype(hdu: Any) -> np.dtype[Any]:
         found = hdu.section[0:1, 0:1].dtype
     else:
         found = fits.BITPIX2DTYPE[hdu.header["BITPIX"]]
-    return np.dtype(found).newbyteorder("=")
+    native: np.dtype[Any] = np.dtype(found).newbyteorder("=")
+    return native
 
 
 def _suggest_chunks(raw_header: fits.Header, shape: tuple[int, int]) -> dict[str, int]:
@@ -309,8 +309,7 @@ _PER_PIXEL = re.compile(
     r"[*/ ]*(/\s*(spaxel|pixel|pix)\b|\b(spaxel|pixel|pix)\s*(\*\*|\^)?\s*-1)", re.I
 )
 _POWER = re.compile(r"\*\*\s*\(\s*([+-]?\d+)\s*\)")
-_ELECTRON_RATE = re.compile(r"(electrons?|e-)\s*(/\s*s|\s+s-1)", re.I)
-_NUMBERS = {"electrons": "electron", "electron": "electron", "e-": "electron", "counts": "count"}
+_COUNTED = re.compile(r"(electron|e-|count)s?(\s*/\s*s|\s+s-1)?", re.I)
 
 
 def normalise_units(text: str) -> str:
@@ -327,13 +326,15 @@ def normalise_units(text: str) -> str:
         In FITS's own notation where that has the unit; empty for what no parser reads.
     """
     bare = _POWER.sub(r"**\1", _PER_PIXEL.sub("", text.strip()))
-    if _ELECTRON_RATE.fullmatch(bare):
-        return COUNTS
+    if counted := _COUNTED.fullmatch(bare):
+        # Here a capital S is seconds; to astropy it is siemens.
+        bare = "electron" if counted[1][0] in "eE" else "count"
+        bare += " / s" if counted[2] else ""
     try:
         with warnings.catch_warnings():
             # Several slashes in a row are discouraged, yet their meaning is fixed.
             warnings.simplefilter("ignore", u.UnitsWarning)
-            unit = u.Unit(_NUMBERS.get(bare.lower(), bare))
+            unit = u.Unit(bare)
     except (ValueError, TypeError):
         return ""
     try:

@@ -161,14 +161,14 @@ class Galaxy:
     bulge_scale: float = 0.018
     disc_brightness: float = 1.2e4
     bulge_brightness: float = 8e4
-    colour_centre: float = -0.4
-    colour_outside: float = -1.2
+    colour_centre: float = -0.7
+    colour_outside: float = -1.1
     colour_young: float = -1.9
     young_fraction: float = 0.9
     arms: int = 2
     pitch: float = 17.0
     arm_concentration: float = 3.5
-    dust: float = 0.45
+    dust: float = 0.4
     regions_per_megapixel: float = 350.0
     faintest_region: float = 1e3
     brightest_region: float = 6e5

@@ -2,14 +2,15 @@
 
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from phangs_xr.schema import FLUX, FLUX_SCALE
 from phangs_xr.io.fits import FitsTarget
+from phangs_xr.schema import COUNTS, FLUX, FLUX_SCALE
 from phangs_xr.simulate.frame import Array, Frame, Window
 from phangs_xr.simulate.galaxy import Band, Galaxy
 from phangs_xr.simulate.scene import Scene, make_rng
@@ -18,6 +19,11 @@ CELL = 250
 """Images are made in whole cells of this many pixels, at absolute places, whatever the chunks."""
 
 BROAD_MARGIN = 1.01
+"""Broad bands reach a little further than the narrow one."""
+
+WORKERS = 4
+"""Threads; each holds some 40 MB."""
+
 DRIZZLED = {"D001KERN": "gaussian", "D001PIXF": 1.0, "D001FVAL": "0.0"}
 
 
@@ -101,11 +107,13 @@ def draw_cosmics(galaxy: Galaxy, frame: Frame) -> CosmicRays:
             peak[owner] * rng.uniform(0.5, 1.0, owner.size),
         ],
         axis=1,
-    )
+    ).astype(float)
     inside = ((hits[:, :2] >= 0) & (hits[:, :2] < galaxy.size)).all(axis=1)
     hits, owner = hits[inside], owner[inside]
     pixels = np.bincount(owner, minlength=count)
-    return CosmicRays(x, y, pixels, np.bincount(owner, hits[:, 2], minlength=count), hits)
+    counts = np.bincount(owner, hits[:, 2], minlength=count).astype(float)
+    kept = pixels > 0
+    return CosmicRays(x[kept], y[kept], pixels[kept], counts[kept], hits)
 
 
 def name_mosaic(galaxy: Galaxy, band: Band, kind: str) -> str:
@@ -125,12 +133,13 @@ def write_mosaics(scene: Scene, cosmics: CosmicRays, hst: Path, truth: Path, chu
     chunk
         Rows and columns to hold in memory at a time, rounded up to whole cells.
     """
-    galaxy = scene.galaxy
-    frame = build_frame(galaxy)
-    targets = _create_targets(galaxy, frame, hst, truth)
+    frame = build_frame(scene.galaxy)
+    headers = _make_headers(scene.galaxy, frame, hst, truth)
     step = -(-chunk // CELL) * CELL
+    targets: list[FitsTarget] = []
     try:
-        with ThreadPoolExecutor() as pool:
+        targets += (FitsTarget.create(*named, frame.shape) for named in headers.items())
+        with ThreadPoolExecutor(WORKERS) as pool:
             for window in frame.split(step):
                 blocks = _render_block(pool, scene, cosmics, frame, window, len(targets))
                 for target, block in zip(targets, blocks, strict=True):
@@ -143,22 +152,20 @@ def write_mosaics(scene: Scene, cosmics: CosmicRays, hst: Path, truth: Path, chu
         raise
 
 
-def _create_targets(galaxy: Galaxy, frame: Frame, hst: Path, truth: Path) -> list[FitsTarget]:
+def _make_headers(galaxy: Galaxy, frame: Frame, hst: Path, truth: Path) -> dict[Path, fits.Header]:
     """Files in the order `_render_cell` makes images: band after band, then the truth."""
-    wanted = []
+    cards = {}
     for band in galaxy.bands:
-        wanted.append(
-            (hst / name_mosaic(galaxy, band, "exp_drc_sci"), science_header(galaxy, frame, band))
-        )
-        wanted.append(
-            (hst / name_mosaic(galaxy, band, "err_drc_wht"), weight_header(galaxy, frame, band))
-        )
-    for name, unit in (("halpha", FLUX), ("continuum", "electron / s")):
+        science = hst / name_mosaic(galaxy, band, "exp_drc_sci")
+        cards[science] = science_header(galaxy, frame, band)
+        weight = hst / name_mosaic(galaxy, band, "err_drc_wht")
+        cards[weight] = weight_header(galaxy, frame, band)
+    for name, unit in (("halpha", FLUX), ("continuum", COUNTS)):
         header = frame.header()
         header["BUNIT"] = (unit, "per pixel")
         header["OBJECT"] = galaxy.name
-        wanted.append((truth / f"{name}.fits", header))
-    return [FitsTarget.create(path, _lead(frame, cards), frame.shape) for path, cards in wanted]
+        cards[truth / f"{name}.fits"] = header
+    return {path: _lead(frame, header) for path, header in cards.items()}
 
 
 def _lead(frame: Frame, cards: fits.Header) -> fits.Header:
@@ -182,7 +189,8 @@ def _render_block(
 ) -> NDArray[np.float32]:
     block = np.empty((images, *(part.stop - part.start for part in window)), np.float32)
     cells = list(frame.split(CELL, window))
-    rendered = pool.map(lambda cell: _render_cell(scene, cosmics, frame, cell), cells)
+    scene = scene.select(frame, window, scene.galaxy.hst_fwhm)
+    rendered = pool.map(partial(_render_cell, scene, cosmics, frame), cells)
     for (rows, cols), image in zip(cells, rendered, strict=True):
         y, x = rows.start - window[0].start, cols.start - window[1].start
         block[:, y : y + image.shape[1], x : x + image.shape[2]] = image
@@ -194,9 +202,8 @@ def _render_cell(
 ) -> NDArray[np.float32]:
     galaxy = scene.galaxy
     east, north = frame.locate(cell)
-    halpha, continua = render_sky(
-        scene, frame, cell, galaxy.hst_fwhm, scene.evaluate_smooth(east, north)
-    )
+    smooth = scene.evaluate_smooth(east, north)
+    halpha, continua = scene.render(frame, cell, galaxy.hst_fwhm, smooth)
     images: list[Array] = []
     for index, (band, continuum) in enumerate(zip(galaxy.bands, continua, strict=True)):
         counts = continuum / (band.photflam * FLUX_SCALE)
@@ -210,41 +217,6 @@ def _render_cell(
             counts = counts + cosmics.render(cell)
         images += [np.where(covered, counts, 0), np.where(covered, weight, 0)]
     return np.stack(images + truth, dtype=np.float32, casting="same_kind")
-
-
-def render_sky(
-    scene: Scene,
-    frame: Frame,
-    window: Window,
-    fwhm: float,
-    smooth: tuple[Array, list[Array]],
-) -> tuple[Array, list[Array]]:
-    """Add the sources to the smooth light, at one resolution, per pixel of a frame.
-
-    Parameters
-    ----------
-    scene, frame, window
-        What to render where.
-    fwhm
-        Resolution, arcsec.
-    smooth
-        `Scene.evaluate_smooth` of the window at that resolution.
-
-    Returns
-    -------
-    tuple
-        Hα (1e-20 erg/s/cm²/pixel) and, per band, the continuum (the same per Å).
-    """
-    galaxy = scene.galaxy
-    area = frame.scale**2
-    diffuse, continua = smooth
-    (halpha,) = scene.knots.render(frame, window, fwhm, 1.0)
-    total = [area * continuum for continuum in continua]
-    for sources in (scene.clusters, scene.stars):
-        ratios = [band.photplam / galaxy.narrow.photplam for band in galaxy.bands]
-        seen = sources.render(frame, window, fwhm, *(ratio**sources.colour for ratio in ratios))
-        total = [light + image for light, image in zip(total, seen, strict=True)]
-    return halpha + area * diffuse, total
 
 
 def draw_noise(galaxy: Galaxy, image: int, cell: Window) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from scipy import ndimage
 from phangs_xr.schema import FLUX_SCALE
 from phangs_xr.simulate.frame import Array, Frame, Window
 from phangs_xr.simulate.galaxy import FWHM_PER_SIGMA, Band, Galaxy
-from phangs_xr.simulate.hst import draw_noise, render_sky
+from phangs_xr.simulate.hst import WORKERS, draw_noise
 from phangs_xr.simulate.scene import Scene
 
 CELL = 100
+BLOCK = 400
 SAMPLES = 3
 MARGIN = 7
 FLUX_UNIT = "10**(-20)*erg/s/cm**2/spaxel"
@@ -49,8 +51,8 @@ class Maps:
 
     frame: Frame
     observed: Mask
-    lines: dict[str, Array]
-    bands: tuple[Array, ...]
+    lines: dict[str, Images]
+    bands: tuple[Images, ...]
     stars: Mask
 
 
@@ -83,8 +85,8 @@ def observe_maps(scene: Scene) -> Maps:
     galaxy = scene.galaxy
     frame = build_muse_frame(galaxy)
     observed = find_observed(galaxy, frame)
-    halpha, *continua = _render(scene, frame).astype(float)
-    lines = _measure_lines(galaxy, frame, halpha)
+    halpha, speed, *continua = _render(scene, frame)
+    lines = _measure_lines(galaxy, frame, halpha, speed)
     line_light = halpha * (galaxy.nii_factor / galaxy.extinction / galaxy.rectwidth)
     bands = []
     for index, (band, continuum) in enumerate(zip(galaxy.bands, continua, strict=True)):
@@ -102,13 +104,15 @@ def _draw(galaxy: Galaxy, frame: Frame, image: int) -> Images:
 
 
 def _render(scene: Scene, frame: Frame) -> Images:
-    """Hα, then each band's continuum, per spaxel at MUSE's resolution."""
-    images = np.empty((1 + len(scene.galaxy.bands), *frame.shape), np.float32)
-    windows = list(frame.split(CELL))
-    with ThreadPoolExecutor() as pool:
-        cells = pool.map(lambda window: _render_cell(scene, frame, window), windows)
-        for window, cell in zip(windows, cells, strict=True):
-            images[(slice(None), *window)] = cell
+    """Hα, velocity, then each band's continuum, per spaxel at MUSE's resolution."""
+    images = np.empty((2 + len(scene.galaxy.bands), *frame.shape), np.float32)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for window in frame.split(BLOCK):
+            near = scene.select(frame, window, scene.galaxy.muse_fwhm)
+            cells = list(frame.split(CELL, window))
+            rendered = pool.map(partial(_render_cell, near, frame), cells)
+            for cell, image in zip(cells, rendered, strict=True):
+                images[(slice(None), *cell)] = image
     return images
 
 
@@ -125,11 +129,13 @@ def _render_cell(scene: Scene, frame: Frame, window: Window) -> Sequence[Array]:
     smooth = [
         ndimage.gaussian_filter(light, sigma, truncate=5)[centres] for light in (diffuse, *continua)
     ]
-    halpha, continua = render_sky(scene, frame, window, galaxy.muse_fwhm, (smooth[0], smooth[1:]))
-    return [halpha, *continua]
+    halpha, continua = scene.render(frame, window, galaxy.muse_fwhm, (smooth[0], smooth[1:]))
+    return [halpha, _rotate_disc(galaxy, *frame.locate(window)), *continua]
 
 
-def _measure_lines(galaxy: Galaxy, frame: Frame, halpha: Array) -> dict[str, Array]:
+def _measure_lines(
+    galaxy: Galaxy, frame: Frame, halpha: Images, speed: Images
+) -> dict[str, Images]:
     lines = {}
     for index, (name, flux) in enumerate(
         (("HA6562", halpha), ("NII6583", galaxy.nii_ratio * halpha))
@@ -137,16 +143,13 @@ def _measure_lines(galaxy: Galaxy, frame: Frame, halpha: Array) -> dict[str, Arr
         error = np.sqrt(galaxy.muse_noise**2 + galaxy.muse_photon_noise * flux)
         lines[f"{name}_FLUX"] = flux + error * _draw(galaxy, frame, index)
         lines[f"{name}_FLUX_ERR"] = error
-    speed = _rotate_disc(galaxy, frame)
     speed_error = 300 * lines["HA6562_FLUX_ERR"] / (halpha + galaxy.muse_noise)
     lines["HA6562_VEL"] = speed + np.minimum(speed_error, 50) * _draw(galaxy, frame, 2)
     return lines
 
 
-def _rotate_disc(galaxy: Galaxy, frame: Frame) -> Array:
+def _rotate_disc(galaxy: Galaxy, east: Array, north: Array) -> Array:
     """Line-of-sight velocity of a thin disc relative to the galaxy's, km/s."""
-    whole = (slice(0, frame.shape[0]), slice(0, frame.shape[1]))
-    east, north = frame.locate(whole)
     angle, tilt = np.deg2rad(galaxy.position_angle), np.deg2rad(galaxy.inclination)
     along = east * np.sin(angle) + north * np.cos(angle)
     across = (east * np.cos(angle) - north * np.sin(angle)) / np.cos(tilt)
@@ -156,7 +159,7 @@ def _rotate_disc(galaxy: Galaxy, frame: Frame) -> Array:
     return speed
 
 
-def _convert_to_jansky(band: Band, light: Array) -> Array:
+def _convert_to_jansky(band: Band, light: Images) -> Images:
     """1e-20 erg/s/cm²/Å at the band's pivot to Jy."""
     return light * (band.photplam**2 / LIGHT_SPEED / FLUX_SCALE / JANSKY)
 
@@ -196,14 +199,14 @@ def write_maps(galaxy: Galaxy, maps: Maps, directory: Path) -> None:
     for name, image in maps.lines.items():
         header = make_header(maps.frame)
         header["BUNIT"] = "km/s" if name.endswith("_VEL") else FLUX_UNIT
-        hdus.append(fits.ImageHDU(image.astype(np.float32), header, name=name))
+        hdus.append(fits.ImageHDU(image, header, name=name))
     stem = f"{galaxy.muse_name}-{galaxy.muse_fwhm:.2f}asec"
     fits.HDUList(hdus).writeto(directory / f"{stem}_MAPS.fits", overwrite=True)
     for band, image in zip(galaxy.bands, maps.bands, strict=True):
         header = make_header(maps.frame)
         header["BUNIT"] = "Jy"
         name = f"{stem}_{band.camera.upper()}_{band.filter}.fits"
-        fits.writeto(directory / name, image.astype(np.float32), header, overwrite=True)
+        fits.writeto(directory / name, image, header, overwrite=True)
     fits.writeto(
         directory / f"{galaxy.muse_name}_starmask.fits",
         maps.stars.astype(np.int16),

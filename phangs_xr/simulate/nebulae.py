@@ -1,6 +1,7 @@
 """The nebula catalogue: which spaxels belong to which HII region, and what each one emits."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
@@ -72,9 +73,8 @@ def measure_nebulae(galaxy: Galaxy, maps: Maps, mask: Labels) -> Table:
     inside = mask >= 0
     labels = mask[inside]
 
-    def total(image: Array | Mask) -> Array:
-        summed: Array = np.bincount(labels, image[inside], minlength=count)
-        return summed
+    def total(image: NDArray[Any]) -> Array:
+        return np.bincount(labels, image[inside], minlength=count).astype(float)
 
     rows, cols = np.indices(mask.shape).astype(float)
     area = total(np.ones(mask.shape))

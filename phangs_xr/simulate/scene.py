@@ -1,6 +1,7 @@
 """The sky itself: smooth light of disc, dust and diffuse gas; nebulae and stars as Gaussians."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,20 @@ from phangs_xr.simulate.frame import Array, Frame, Window
 from phangs_xr.simulate.galaxy import FWHM_PER_SIGMA, Galaxy
 
 TEXTURE_SIDE = 512
-TEXTURE_PIXEL = 0.11
+TEXTURE_PERIOD = 56.0
+"""Arcsec after which the flat textures repeat."""
+
 REACH = 5.5
+"""Sigmas at which a Gaussian ends."""
+
 DUST_POWER = -1.2
+"""Dust's optical depth goes as wavelength to this power."""
+
+CORE, HOLE, RIM = 0.12, 0.22, 2.9
+"""Disc scale lengths: where arms dissolve, where young stars thin out, where the disc ends."""
+
+LANE_LEAD = 0.75
+"""Phase by which dust lanes lead the arms, rad."""
 
 _STREAMS = ("textures", "regions", "knots", "clusters", "stars", "cosmics", "catalogue")
 
@@ -44,10 +56,24 @@ class Sources:
     flux: Array
     colour: Array
 
+    def select(self, frame: Frame, window: Window, fwhm: float) -> "Sources":
+        """Return those that reach into a window at a resolution, in the same order."""
+        x, y, sigma = self._project(frame, fwhm)
+        rows, cols = window
+        reach = REACH * sigma
+        near = (x > cols.start - reach) & (x < cols.stop - 1 + reach)
+        near &= (y > rows.start - reach) & (y < rows.stop - 1 + reach)
+        return Sources(*(getattr(self, item.name)[near] for item in fields(self)))
+
+    def _project(self, frame: Frame, fwhm: float) -> tuple[Array, Array, Array]:
+        """Pixel positions and sizes as seen at a resolution."""
+        sigma = np.hypot(self.sigma, fwhm / FWHM_PER_SIGMA) / frame.scale
+        return *frame.find_pixels(self.east, self.north), sigma
+
     def render(
-        self, frame: Frame, window: Window, fwhm: float, *weights: Array | float
+        self, frame: Frame, window: Window, fwhm: float, wavelengths: Sequence[float] = (1.0,)
     ) -> list[Array]:
-        """Return their flux per pixel in a window at a resolution, once per set of weights.
+        """Return their flux per pixel in a window at a resolution.
 
         Parameters
         ----------
@@ -55,26 +81,18 @@ class Sources:
             Which pixels.
         fwhm
             Resolution with the pixel's share in it, arcsec.
-        weights
-            Factors on the fluxes, one image for each.
+        wavelengths
+            Over the narrow band's pivot; one image for each.
         """
-        sigma = np.hypot(self.sigma, fwhm / FWHM_PER_SIGMA) / frame.scale
-        x, y = frame.find_pixels(self.east, self.north)
-        rows, cols = window
-        reach = REACH * sigma
-        near = (x > cols.start - reach) & (x < cols.stop - 1 + reach)
-        near &= (y > rows.start - reach) & (y < rows.stop - 1 + reach)
-        sigma, x, y = sigma[near], x[near], y[near]
-        along_y = _sample_gaussian(rows, y, sigma)
-        along_x = _sample_gaussian(cols, x, sigma)
+        near = self.select(frame, window, fwhm)
+        x, y, sigma = near._project(frame, fwhm)
+        along_y = _sample_gaussian(window[0], y, sigma)
+        along_x = _sample_gaussian(window[1], x, sigma)
         # A sparse product touches only the rows each source reaches, and keeps clear of BLAS,
         # whose threads fight with the caller's.
         spread = sparse.csr_array(along_y.T)
-        images = []
-        for weight in weights:
-            flux = np.broadcast_to(weight, near.shape)[near] * self.flux[near]
-            images.append(spread @ (along_x * flux[:, None]))
-        return images
+        fluxes = (near.flux * wavelength**near.colour for wavelength in wavelengths)
+        return [np.asarray(spread @ (along_x * flux[:, None])) for flux in fluxes]
 
 
 def _sample_gaussian(part: slice, centre: Array, sigma: Array) -> Array:
@@ -112,10 +130,13 @@ class Scene:
     clusters: Sources
     stars: Sources
 
-    def evaluate_diffuse(self, east: Array, north: Array) -> Array:
-        """Return the diffuse Hα, 1e-20 erg/s/cm²/arcsec², as HST resolves it."""
-        disc = Disc.at(self.galaxy, self.textures, east, north)
-        return self.diffuse_level * disc.gas
+    def select(self, frame: Frame, window: Window, fwhm: float) -> "Scene":
+        """Return the scene with only the sources that reach into a window, to render it faster."""
+        seen = {
+            name: getattr(self, name).select(frame, window, fwhm)
+            for name in ("knots", "clusters", "stars")
+        }
+        return replace(self, **seen)
 
     def evaluate_smooth(self, east: Array, north: Array) -> tuple[Array, list[Array]]:
         """Return diffuse Hα and the smooth continuum in each band, as HST resolves them.
@@ -143,10 +164,60 @@ class Scene:
             bands.append(stars * np.exp(-(ratio**DUST_POWER) * disc.dust))
         return self.diffuse_level * disc.gas, bands
 
+    def render(
+        self, frame: Frame, window: Window, fwhm: float, smooth: tuple[Array, list[Array]]
+    ) -> tuple[Array, list[Array]]:
+        """Add the sources to the smooth light, at one resolution, per pixel of a frame.
+
+        Parameters
+        ----------
+        frame, window
+            Which pixels.
+        fwhm
+            Resolution with the pixel's share in it, arcsec.
+        smooth
+            `evaluate_smooth` of the window at that resolution.
+
+        Returns
+        -------
+        tuple
+            Hα (1e-20 erg/s/cm²/pixel) and, per band, the continuum (the same per Å).
+        """
+        area = frame.scale**2
+        diffuse, continua = smooth
+        (halpha,) = self.knots.render(frame, window, fwhm)
+        bands = self.galaxy.bands
+        ratios = [band.photplam / self.galaxy.narrow.photplam for band in bands]
+        layers = [[area * continuum for continuum in continua]]
+        layers += [
+            sources.render(frame, window, fwhm, ratios) for sources in (self.clusters, self.stars)
+        ]
+        return halpha + area * diffuse, [
+            sum(band[1:], band[0]) for band in zip(*layers, strict=True)
+        ]
+
 
 @dataclass(frozen=True)
 class Disc:
-    """The shape of the galaxy at some positions: radius and the relative strengths of its parts."""
+    """The shape of the galaxy at some positions: where its parts are, and how strong.
+
+    Arms are logarithmic spirals, m (angle - ln(radius) / tan(pitch)) = const, bent and broken by
+    random textures. One pair of textures runs along the spiral, so that its filaments do too and
+    grow with radius; the other lies flat on the sky and gives the fine grain.
+
+    Attributes
+    ----------
+    radius
+        In disc scale lengths, in the plane of the disc.
+    arm
+        1 on the ridge of an arm, towards 0 between arms.
+    gas
+        Diffuse ionised gas, relative.
+    young
+        Light of unresolved young stars, over that of an undisturbed disc's centre.
+    dust
+        Optical depth at the narrow band's pivot; lanes lie along the arms' inner edges.
+    """
 
     radius: Array
     arm: Array
@@ -157,34 +228,43 @@ class Disc:
     @classmethod
     def at(cls, galaxy: Galaxy, textures: tuple[Array, Array], east: Array, north: Array) -> "Disc":
         """Evaluate the disc at offsets east, north (arcsec)."""
-        scale = galaxy.disc_scale * galaxy.width
-        across, along = _turn(east, north, galaxy.position_angle)
-        across = across / np.cos(np.deg2rad(galaxy.inclination))
-        core = 0.12
-        radius = np.hypot(across, along) / scale
-        turned = np.log(np.hypot(radius, core))
-        angle = np.arctan2(across, along)
+        radius, angle = _deproject(galaxy, east, north)
+        # Spirals wind without end towards the centre; a core keeps their phase finite there.
+        turned = np.log(np.hypot(radius, CORE))
+        settled = radius / (radius + CORE)
         pitch = np.tan(np.deg2rad(galaxy.pitch))
         phase = galaxy.arms * (angle - turned / pitch)
-        drift = (3 * angle + 3 * pitch * turned) / (2 * np.pi)
-        gas, lanes = (_sample(field, drift, phase / (2 * np.pi)) for field in textures)
-        period = TEXTURE_PIXEL * TEXTURE_SIDE
-        fine, knotty = (_sample(field, north / period + 0.3, east / period) for field in textures)
-        settled = radius / (radius + core)
+        drift = 3 * (angle + pitch * turned)
+        spiral = (drift / (2 * np.pi), phase / (2 * np.pi))
+        flat = (north / TEXTURE_PERIOD + 0.3, east / TEXTURE_PERIOD)
+        gas, lanes = (_sample(field, *spiral) for field in textures)
+        fine, knotty = (_sample(field, *flat) for field in textures)
+
         bend = phase + 0.45 * settled * gas
-        ridge = np.cos(bend)
-        lane = np.cos(bend + 0.75)
-        arm = np.exp(galaxy.arm_concentration * (ridge - 1))
-        rim = 1 / (1 + np.exp((radius - 2.9) / 0.18))
-        inner = -np.expm1(-((radius / 0.22) ** 2))
-        clumps = np.exp(0.55 * gas + 0.45 * fine)
-        young = arm * inner * rim * np.exp(0.5 * fine + 0.3 * gas)
+        arm = np.exp(galaxy.arm_concentration * (np.cos(bend) - 1))
+        lane = np.exp(4.0 * (np.cos(bend + LANE_LEAD) - 1))
+        rim = 1 / (1 + np.exp((radius - RIM) / 0.18))
+        hole = -np.expm1(-((radius / HOLE) ** 2))
+
         filaments = np.exp(0.8 * lanes + 0.6 * knotty - 0.3 * np.abs(fine))
-        depth = np.exp(-radius / 2.2) * rim * filaments
-        depth *= (0.12 + np.exp(4.0 * (lane - 1))) * (0.25 + 0.75 * settled)
-        dust = galaxy.dust * depth / (1 + depth / 4)
-        spread = np.exp(-radius / 1.4) * rim * (0.3 + 0.7 * inner)
-        return cls(radius, arm, spread * (0.1 + 0.9 * arm) * clumps, young, dust)
+        depth = rim * filaments * np.exp(-radius / 2.2) * (0.12 + lane) * (0.25 + 0.75 * settled)
+        clumps = np.exp(0.55 * gas + 0.45 * fine)
+        spread = rim * (0.3 + 0.7 * hole) * np.exp(-radius / 1.4)
+        return cls(
+            radius=radius,
+            arm=arm,
+            gas=spread * clumps * (0.1 + 0.9 * arm),
+            young=arm * hole * rim * np.exp(0.5 * fine + 0.3 * gas),
+            dust=galaxy.dust * depth / (1 + depth / 4),
+        )
+
+
+def _deproject(galaxy: Galaxy, east: Array, north: Array) -> tuple[Array, Array]:
+    """Radius in disc scale lengths and azimuth in the plane of the disc."""
+    across, along = _turn(east, north, galaxy.position_angle)
+    across = across / np.cos(np.deg2rad(galaxy.inclination))
+    scale = galaxy.disc_scale * galaxy.width
+    return np.hypot(across, along) / scale, np.arctan2(across, along)
 
 
 def _turn(east: Array, north: Array, angle: float) -> tuple[Array, Array]:
@@ -241,7 +321,7 @@ def _place_in_arms(
 ) -> tuple[Array, Array]:
     """Draw positions that follow the young stars' light."""
     scale = galaxy.disc_scale * galaxy.width
-    found: list[NDArray[np.float64]] = []
+    found: list[NDArray[np.float64]] = [np.empty((2, 0))]
     while sum(part.shape[1] for part in found) < count:
         batch = 20_000
         radius = rng.gamma(2.0, 1.25, batch)

@@ -183,7 +183,12 @@ class ReduceToLine:
     def finish(self, state: _State) -> dict[str, Any]:
         """Return the numbers and `anchor_histogram` (rows: smoothed HST, columns: MUSE)."""
         answers = state.negatives.answers or {}
-        return {**(state.line or {}), **answers, "anchor_histogram": state.histogram}
+        return {
+            **(state.line or {}),
+            **answers,
+            "histogram_edges": HISTOGRAM_EDGES,
+            "anchor_histogram": state.histogram,
+        }
 
     def _ask(self, line: Numbers) -> AskDistribution:
         return AskDistribution(AskNegatives(), transform=partial(_apply_to_block, line=line))

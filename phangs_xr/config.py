@@ -1,0 +1,318 @@
+"""The configuration of a field: TOML in, validated models out."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
+
+from phangs_xr.errors import InputError
+from phangs_xr.recipes import Step, get_recipe
+from phangs_xr.schema import PRODUCTS
+from phangs_xr.steps.convert_units import measure_rectangular_width
+
+_RESOLUTION = re.compile(r"(?:-|_copt_)(\d+(?:\.\d+)?)asec")
+
+
+class Input(BaseModel):
+    """One input file, and what its header should say but does not.
+
+    Attributes
+    ----------
+    path
+        Of the FITS file, relative to the configuration.
+    hdu
+        Number or name of the extension; None takes the first image.
+    photflam, photplam, photbw
+        Override the header's cards [erg/cm²/Å/electron, Å, Å].
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: Path
+    hdu: int | str | None = None
+    photflam: float | None = None
+    photplam: float | None = None
+    photbw: float | None = None
+
+    @property
+    def overrides(self) -> dict[str, float]:
+        """The photometry that is given here."""
+        names = ("photflam", "photplam", "photbw")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+
+class Inputs(BaseModel):
+    """The input files of a field."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    narrow: Input
+    continuum1: Input
+    continuum2: Input | None = None
+    muse: Input | None = None
+    nebula_mask: Input | None = None
+    nebula_catalogue: Input | None = None
+    star_mask: Input | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _accept_path(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str | Path) else value
+
+    @property
+    def given(self) -> dict[str, Input]:
+        """The inputs there are, by name."""
+        found = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class Output(BaseModel):
+    """What is written.
+
+    Attributes
+    ----------
+    products
+        Names of the products to make; all of the recipe if None.
+    fits
+        Names of the products to write as FITS files; the published set if None.
+    store
+        Where the Zarr store goes, a path or a URL such as `s3://bucket/name.zarr`;
+        `DIR/{galaxy}.zarr` if None.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    products: tuple[str, ...] | None = None
+    fits: tuple[str, ...] | None = None
+    store: str | None = None
+
+
+@dataclass(frozen=True)
+class Config:
+    """A field: its files, its recipe and the options of its steps.
+
+    Attributes
+    ----------
+    galaxy
+        Names the files.
+    inputs
+        Their paths are absolute.
+    recipe
+        Name of the recipe.
+    options
+        Of each step of the recipe, by its name.
+    output
+        What is written.
+    path
+        Where the configuration was read from, for messages.
+    """
+
+    galaxy: str
+    inputs: Inputs
+    recipe: str = "barnes2023"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    output: Output = field(default_factory=Output)
+    path: Path | None = None
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps of the recipe."""
+        return get_recipe(self.recipe)
+
+    def get_options(self, step: Step) -> Any:
+        """Return the options of a step."""
+        return self.options.get(step.name) or step.options()
+
+
+class _Document(BaseModel):
+    """The TOML file as it stands."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    galaxy: str
+    recipe: str = "barnes2023"
+    inputs: Inputs
+    output: Output = Output()
+    options: dict[str, dict[str, Any]] = {}
+
+
+def load_config(path: str | Path) -> Config:
+    """Read and validate a configuration file.
+
+    Parameters
+    ----------
+    path
+        Of the TOML file; paths in it are relative to it.
+
+    Returns
+    -------
+    Config
+        With absolute paths and the options of all steps.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or not TOML, or anything in it is unknown or of the wrong kind; an
+        unknown name is answered with the nearest one there is.
+    """
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        message = f"{path}: expected a configuration file, found none: write one with 'phangs-xr init'"
+        raise InputError(message) from None
+    except IsADirectoryError:
+        message = f"{path}: expected a configuration file (TOML), found a directory"
+        raise InputError(message) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"{path}: expected TOML, found: {error}"
+        raise InputError(message) from None
+    return make_config(content, path)
+
+
+def make_config(content: Mapping[str, Any], path: Path | None = None) -> Config:
+    """Validate a configuration given as nested mappings; see `load_config`."""
+    where = path or Path("configuration")
+    base = (path.parent if path else Path()).absolute()
+    try:
+        document = _Document.model_validate(dict(content))
+    except ValidationError as error:
+        raise InputError(f"{where}: {_explain(error)}") from None
+    _check_galaxy(document.galaxy, where)
+    steps = get_recipe(document.recipe) if document.recipe else ()
+    _check_products(document.output, steps, where)
+    inputs = Inputs(
+        **{
+            name: one.model_copy(update={"path": base / one.path})
+            for name, one in document.inputs.given.items()
+        }
+    )
+    options = {step.name: {**document.options.get(step.name, {})} for step in steps}
+    _check_known(document.options, options, f"{where}: [options] step")
+    _read_throughput(options.get("convert_units", {}), base, where)
+    _read_resolution(options.get("smooth_hst", {}), inputs)
+    return Config(
+        galaxy=document.galaxy,
+        inputs=inputs,
+        recipe=document.recipe,
+        options={step.name: _make_options(step, options[step.name], where) for step in steps},
+        output=document.output,
+        path=path,
+    )
+
+
+def find_resolution(path: Path) -> float | None:
+    """Return the FWHM [arcsec] that a MUSE file's own name gives, None if it gives none.
+
+    `NGC0628-0.92asec_MAPS.fits` and `NGC0628_MAPS_copt_0.92asec.fits` both say 0.92.
+    """
+    found = _RESOLUTION.search(path.name)
+    return float(found.group(1)) if found else None
+
+
+def suggest_name(name: str, known: Iterable[str]) -> str:
+    """Return a remedy for an unknown name: the nearest known one, or all of them."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+
+
+def with_options(config: Config, step: str, **changes: Any) -> Config:
+    """Return a configuration with some options of one step changed."""
+    chosen = next(one for one in config.steps if one.name == step)
+    changed = replace(config.get_options(chosen), **changes)
+    return replace(config, options={**config.options, step: changed})
+
+
+def _check_known(found: Iterable[str], known: Iterable[str], what: str) -> None:
+    known = list(known)
+    for name in found:
+        if name not in known:
+            raise InputError(f"{what} {name!r} is not known: {suggest_name(name, known)}")
+
+
+def _check_galaxy(galaxy: str, where: Path) -> None:
+    if not galaxy or galaxy.startswith(".") or re.search(r"[/\\\x00-\x1f]", galaxy):
+        message = (
+            f"{where}: galaxy should be a plain name for the files, found {galaxy!r}: "
+            f"leave out path separators and leading dots"
+        )
+        raise InputError(message)
+
+
+def _check_products(output: Output, steps: Iterable[Step], where: Path) -> None:
+    made = [name for step in steps for name in step.outputs]
+    for key in ("products", "fits"):
+        _check_known(getattr(output, key) or (), made, f"{where}: [output] {key}:")
+
+
+def _make_options(step: Step, values: Mapping[str, Any], where: Path) -> Any:
+    known = [one.name for one in fields(step.options)]
+    _check_known(values, known, f"{where}: [options.{step.name}]")
+    try:
+        return TypeAdapter(step.options).validate_python(dict(values))
+    except ValidationError as error:
+        raise InputError(f"{where}: [options.{step.name}] {_explain(error)}") from None
+
+
+def _read_throughput(values: dict[str, Any], base: Path, where: Path) -> None:
+    """Replace the path of a throughput curve by the rectangular width it gives."""
+    name = values.pop("throughput", None)
+    if name is None:
+        return
+    try:
+        curve = np.loadtxt(base / name, usecols=(0, 1), ndmin=2)
+    except (OSError, ValueError) as error:
+        message = (
+            f"{where}: [options.convert_units] throughput should be a text file with wavelength "
+            f"[Angstrom] and throughput in its first two columns, found {name}: {error}"
+        )
+        raise InputError(message) from None
+    values["rectangular_width"] = measure_rectangular_width(curve[:, 0], curve[:, 1])
+
+
+def _read_resolution(values: dict[str, Any], inputs: Inputs) -> None:
+    if inputs.muse is not None and values.get("muse_fwhm") is None:
+        found = find_resolution(inputs.muse.path)
+        if found is not None:
+            values["muse_fwhm"] = found
+
+
+def _explain(error: ValidationError) -> str:
+    """Return pydantic's first complaint in one line, with a remedy for unknown keys."""
+    # An unknown key explains a missing one.
+    errors = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    first = errors[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = _list_keys(first["loc"][:-1])
+        return f"unknown key {place!r}: {suggest_name(str(first['loc'][-1]), known)}"
+    if first["type"] == "missing":
+        return f"{place} is missing: it must be given"
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, InputError):
+        return str(cause)
+    return f"{place}: {first['msg']}, found {first['input']!r}"
+
+
+def _list_keys(place: tuple[int | str, ...]) -> list[str]:
+    """Return the keys that are known at a place of the document."""
+    models: dict[tuple[int | str, ...], type[BaseModel]] = {
+        (): _Document,
+        ("inputs",): Inputs,
+        ("output",): Output,
+    }
+    return list(models.get(place, Input).model_fields)
+
+
+def list_default_fits() -> list[str]:
+    """Return the products that become FITS files unless the configuration says otherwise."""
+    return [name for name, product in PRODUCTS.items() if product.in_fits]

@@ -1,0 +1,214 @@
+"""The input files of a field: opened lazily, and refused in one line when they cannot be used."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from phangs_xr.config import Config, Input
+from phangs_xr.errors import InputError
+from phangs_xr.labels import PHOTOMETRY, get_photometry, require_photometry
+from phangs_xr.plan import find_holes, order_steps
+from phangs_xr.sky import find_overlap, get_grid, measure_separation
+from phangs_xr.steps.convert_units import ConvertUnits
+from phangs_xr.steps.extract_muse import HALPHA_EXTENSION
+from phangs_xr.steps.smooth_hst import find_sigma
+from phangs_xr.steps.subtract_continuum import weigh_bands
+from phangs_xr.tiles import Tile, list_tiles
+
+BANDS = ("narrow", "continuum1", "continuum2")
+IMAGES = (*BANDS, "muse", "nebula_mask", "star_mask")
+
+_FILTER = re.compile(r"(?<![a-z0-9])(f\d{3,4}[a-z]{1,2})(?![a-z0-9])", re.IGNORECASE)
+_READ_BLOCK = 1 << 22
+_LOOK_CHUNK = 1000
+
+
+def open_inputs(config: Config) -> dict[str, xr.DataArray]:
+    """Open the input images of a field, without reading their pixels.
+
+    Parameters
+    ----------
+    config
+        Of the field.
+
+    Returns
+    -------
+    dict
+        Images by the names of the inputs, lazily indexed (no dask), with `source` (the file) and
+        what the configuration overrides as attributes.
+
+    Raises
+    ------
+    InputError
+        If a file is missing, not FITS, truncated, or has no such image.
+    """
+    return {
+        name: open_input(name, one) for name, one in config.inputs.given.items() if name in IMAGES
+    }
+
+
+def open_input(name: str, one: Input) -> xr.DataArray:
+    """Open one input image; see `open_inputs`."""
+    hdu = one.hdu
+    if name == "muse" and hdu is None:
+        hdu = HALPHA_EXTENSION
+    dataset = xr.open_dataset(one.path, engine="fits", hdu=hdu, chunks=None, cache=False)
+    image: xr.DataArray = dataset["image"].assign_attrs(source=str(one.path), **one.overrides)
+    return image
+
+
+def check_inputs(config: Config, images: Mapping[str, xr.DataArray]) -> None:
+    """Refuse images that a run could not use, before anything is written.
+
+    Parameters
+    ----------
+    config
+        Of the field.
+    images
+        From `open_inputs`.
+
+    Raises
+    ------
+    InputError
+        With the first thing that is wrong: photometry, WCS, resolution, overlap, or an image
+        without data (which is read only up to its first chunk with data).
+    """
+    for name, image in images.items():
+        if "wcs" not in image.coords:
+            message = (
+                f"{name}: a celestial WCS (CTYPE RA---TAN or the like) is needed, found none in "
+                f"{image.attrs['source']}: give an image that says where on the sky it lies"
+            )
+            raise InputError(message)
+    _check_photometry(config, images)
+    _check_resolution(config, images)
+    _check_overlaps(images)
+    for name in (*BANDS, "muse"):
+        if name in images:
+            _check_data(name, images[name])
+
+
+def digest_inputs(config: Config, known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what identifies the content of each input file.
+
+    Parameters
+    ----------
+    config
+        Of the field.
+    known
+        What an earlier run stored; a file of the same size and time of change is not read again.
+
+    Returns
+    -------
+    dict
+        Per input: `path`, `size`, `mtime_ns`, `sha256` and the `digest` of all that matters.
+    """
+    return {
+        name: _digest_input(name, one, known.get(name, {}))
+        for name, one in config.inputs.given.items()
+    }
+
+
+def name_output(config: Config, images: Mapping[str, xr.DataArray]) -> Path:
+    """Return the default directory of a field: `{galaxy}/{cont1}_{cont2}`, in lower case."""
+    continua = [_name_filter(images[name]) for name in BANDS[1:] if name in images]
+    return Path(config.galaxy.lower()) / "_".join(continua)
+
+
+def list_missing(config: Config, given: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the steps that cannot be taken, each with the path from what is missing."""
+    return find_holes(order_steps(config.steps), set(given))
+
+
+def _check_photometry(config: Config, images: Mapping[str, xr.DataArray]) -> None:
+    units = next(step for step in config.steps if step.name == "convert_units")
+    options: ConvertUnits = config.get_options(units)
+    bands = {name: get_photometry(images[name], name) for name in BANDS if name in images}
+    if options.bandwidth == "photbw":
+        require_photometry(images["narrow"], "photbw", "narrow")
+    if "continuum2" in bands:
+        weigh_bands(bands["narrow"], bands["continuum1"], bands["continuum2"])
+
+
+def _check_resolution(config: Config, images: Mapping[str, xr.DataArray]) -> None:
+    if "muse" in images:
+        smooth = next(step for step in config.steps if step.name == "smooth_hst")
+        find_sigma(config.get_options(smooth), get_grid(images["narrow"]))
+
+
+def _check_overlaps(images: Mapping[str, xr.DataArray]) -> None:
+    """Refuse images that share no sky with the one they are used with."""
+    for name, image in images.items():
+        other = "narrow" if name in (*BANDS, "muse") or "muse" not in images else "muse"
+        grid, target = get_grid(image), get_grid(images[other])
+        ys, xs = find_overlap(target, grid, 0)
+        if ys.start >= ys.stop or xs.start >= xs.stop:
+            message = (
+                f"{name} should overlap {other} on the sky, found their centres "
+                f"{measure_separation(grid, target):.2f} arcmin apart "
+                f"({image.attrs['source']} and {images[other].attrs['source']}): "
+                f"give images of the same field"
+            )
+            raise InputError(message)
+
+
+def _check_data(name: str, image: xr.DataArray) -> None:
+    shape = (image.shape[0], image.shape[1])
+    # The middle first: it is where a mosaic has its data.
+    tiles = sorted(list_tiles(shape, _LOOK_CHUNK), key=lambda tile: _measure_offset(tile, shape))
+    for tile in tiles:
+        pixels = image.isel(y=tile.ys, x=tile.xs).values
+        if (np.isfinite(pixels) & (pixels != 0)).any():
+            return
+    message = (
+        f"{name}: an image with data is needed, found only NaN and zeros in "
+        f"{image.attrs['source']}: check that this is the science image"
+    )
+    raise InputError(message)
+
+
+def _measure_offset(tile: Tile, shape: tuple[int, int]) -> float:
+    return sum(
+        abs(part.start + part.stop - size) for part, size in zip((tile.ys, tile.xs), shape, strict=True)
+    )
+
+
+def _digest_input(name: str, one: Input, known: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        status = one.path.stat()
+    except FileNotFoundError:
+        message = f"{name}: expected a file, found none at {one.path}: correct the path"
+        raise InputError(message) from None
+    found = {"path": str(one.path), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+    same = all(known.get(key) == value for key, value in found.items())
+    content = known["sha256"] if same else _digest_file(one.path)
+    meant = [content, one.hdu, {key: one.overrides.get(key) for key in PHOTOMETRY}]
+    digest = hashlib.sha256(repr(meant).encode()).hexdigest()[:32]
+    return {**found, "sha256": content, "digest": digest}
+
+
+def _digest_file(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_READ_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _name_filter(image: xr.DataArray) -> str:
+    """Return a band's filter by its FILTER keywords, else by the file's name."""
+    header = image.sky.header()
+    for key in ("FILTER", "FILTER1", "FILTER2"):
+        value = str(header.get(key, "")).strip().lower()
+        if value and not value.startswith("clear"):
+            return re.sub(r"[^a-z0-9]+", "-", value)
+    stem = Path(image.attrs["source"]).stem.lower()
+    found = _FILTER.search(stem)
+    return found.group(1) if found else stem

@@ -1,0 +1,232 @@
+"""Tables: nebula catalogues read for one galaxy, measurements written as ECSV or CSV."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from astropy import units as u
+from astropy.io import fits
+from astropy.table import Column, Table
+from astropy.utils.exceptions import AstropyWarning
+from numpy.typing import NDArray
+
+from phangs_xr.errors import InputError
+from phangs_xr.io.fits import normalise_units
+
+_log = logging.getLogger(__name__)
+
+POINTINGS = frozenset({"c", "e", "n", "s", "w", "ne", "nw", "se", "sw", "mosaic"})
+"""What HST's names put after a galaxy's number: a part of it, or all parts joined."""
+
+_FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv"}
+
+
+def normalise_galaxy(name: str | bytes) -> str:
+    """Return the one key that all spellings of a galaxy's name share.
+
+    Parameters
+    ----------
+    name
+        As HST, MUSE or a catalogue write it: `ngc628c`, `NGC0628`, `NGC 628`, `b"NGC0628  "`.
+
+    Returns
+    -------
+    str
+        Lower case, numbers without leading zeros, HST's pointing left out: `ngc628`.
+    """
+    text = name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+    parts = [
+        part.lstrip("0") or "0" if part.isdigit() else part
+        for part in re.findall(r"[a-z]+|[0-9]+", text.lower())
+    ]
+    if len(parts) > 1 and parts[-1] in POINTINGS and parts[-2].isdigit():
+        parts.pop()
+    # Two numbers in a row (ESO 97-13) must not run into one.
+    return re.sub(r"([0-9]) (?=[0-9])", r"\1-", " ".join(parts)).replace(" ", "")
+
+
+def read_catalogue(path: str | os.PathLike[str], galaxy: str, *, hdu: int | str = 1) -> xr.Dataset:
+    """Read one galaxy's rows of a nebula catalogue.
+
+    Parameters
+    ----------
+    path
+        A FITS file with a table of the columns `gal_name`, `region_ID` and any others.
+    galaxy
+        The galaxy's name in any spelling, see `normalise_galaxy`.
+    hdu
+        Where the table is, by number or name.
+
+    Returns
+    -------
+    xr.Dataset
+        The scalar columns under their own names along `nebula`, with `units` where astropy can
+        read them, NaN or empty where the file has no value; coordinate `region_ID`, int64 if all
+        are whole numbers.
+
+    Raises
+    ------
+    InputError
+        If there is no such file or table, a column is missing, no row is of the galaxy, or two
+        rows have one region_ID.
+    """
+    path = Path(path)
+    table = _read_table(path, hdu)
+    names, identity = (_find_column(table, name, path) for name in ("gal_name", "region_ID"))
+    table = table[_find_rows(table[names], galaxy, path)]
+    columns: dict[str, xr.Variable] = {}
+    for column in table.itercols():
+        if column.ndim > 1:
+            _log.info(
+                "left out column %s of %s: it has more than one value a row", column.name, path
+            )
+        elif column.name != identity:
+            columns[column.name] = _make_variable(column)
+    ids = as_region_id(_fill_missing(table[identity]))
+    _require_unique(ids, galaxy, path)
+    return xr.Dataset(columns, {"region_ID": xr.Variable("nebula", ids)})
+
+
+def _read_table(path: Path, hdu: int | str) -> Table:
+    if not path.is_file():
+        raise InputError(f"expected a nebula catalogue, found no file {path}: check the path")
+    try:
+        with warnings.catch_warnings():
+            # Units that astropy cannot read are left out below; nothing else it warns of matters.
+            warnings.simplefilter("ignore", AstropyWarning)
+            with fits.open(path) as hdus:
+                number = hdus.index_of(hdu)
+                found = hdus[number]
+                if isinstance(found, fits.BinTableHDU | fits.TableHDU):
+                    return Table.read(hdus, hdu=number, mask_invalid=False)
+    except (KeyError, IndexError) as error:
+        raise InputError(
+            f"expected a FITS table in HDU {hdu!r} of {path}, found no such HDU: "
+            f"give a nebula catalogue"
+        ) from error
+    except (OSError, EOFError) as error:
+        raise InputError(
+            f"expected a nebula catalogue as a FITS table, found {path} ({error}): "
+            f"check that it is complete"
+        ) from error
+    raise InputError(
+        f"expected a FITS table in HDU {hdu!r} of {path}, found no table there: "
+        f"give a nebula catalogue"
+    )
+
+
+def _find_column(table: Table, wanted: str, path: Path) -> str:
+    for name in table.colnames:
+        if name.lower() == wanted.lower():
+            return str(name)
+    raise InputError(
+        f"expected a column {wanted} in {path}, found {', '.join(table.colnames[:12])}: "
+        f"give a nebula catalogue"
+    )
+
+
+def _find_rows(column: Column, galaxy: str, path: Path) -> NDArray[np.bool_]:
+    names = np.asarray(column)
+    listed = {name: normalise_galaxy(name) for name in np.unique(names)}
+    wanted = normalise_galaxy(galaxy)
+    matching = [name for name, key in listed.items() if key == wanted]
+    if not matching:
+        spellings = sorted({_decode(name) for name in listed})
+        raise InputError(
+            f"expected rows of {galaxy} in {path}, found only {', '.join(spellings) or 'no rows'}: "
+            f"set galaxy to one of these, or give the catalogue that holds it"
+        )
+    return np.isin(names, matching)
+
+
+def _decode(name: Any) -> str:
+    return (name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)).strip()
+
+
+def _make_variable(column: Column) -> xr.Variable:
+    unit = normalise_units(str(column.unit)) if column.unit is not None else ""
+    attrs = {"units": unit} if unit else {}
+    return xr.Variable("nebula", _fill_missing(column), attrs)
+
+
+def _fill_missing(column: Column) -> NDArray[Any]:
+    """Return a column's values in native byte order, NaN or empty where masked."""
+    values = np.ma.asarray(column)
+    if values.dtype.kind in "SU":
+        texts = [_decode(text) for text in values.filled("" if values.dtype.kind == "U" else b"")]
+        return np.array(texts, dtype=np.dtypes.StringDType())
+    if np.ma.is_masked(values):
+        return np.where(np.ma.getmaskarray(values), np.nan, values.data.astype(np.float64))
+    return np.asarray(values.data, dtype=values.dtype.newbyteorder("="))
+
+
+def as_region_id(values: NDArray[Any]) -> NDArray[Any]:
+    """Return nebula IDs as int64 if all are whole numbers, else as float64."""
+    numbers = np.asarray(values, dtype=np.float64)
+    whole = np.all(np.isfinite(numbers)) and np.all(numbers == np.rint(numbers))
+    return numbers.astype(np.int64) if whole else numbers
+
+
+def _require_unique(ids: NDArray[Any], galaxy: str, path: Path) -> None:
+    found, number = np.unique(ids, return_counts=True)
+    repeated = found[number > 1]
+    if repeated.size:
+        raise InputError(
+            f"expected one row per region_ID of {galaxy} in {path}, found {repeated.size} IDs "
+            f"with more, the first {repeated[0]}: give a catalogue with each nebula once"
+        )
+
+
+def write_table(table: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+    """Write variables along one dimension as a table, with units where the format has them.
+
+    Parameters
+    ----------
+    table
+        Variables and coordinates of one dimension; coordinates become the first columns.
+    path
+        Ends in `.ecsv` (with units and types, as astropy reads) or `.csv`. Replaced as a whole.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        If the name ends otherwise, or a variable has not exactly the one dimension.
+    """
+    path = Path(path)
+    if path.suffix not in _FORMATS:
+        raise InputError(
+            f"expected a name that ends in {' or '.join(_FORMATS)}, found {path.name}: rename it"
+        )
+    if len(table.dims) != 1 or any(v.dims != tuple(table.dims) for v in table.variables.values()):
+        raise InputError(
+            f"expected variables of one dimension for {path.name}, "
+            f"found dimensions {tuple(map(str, table.dims))}: select the columns first"
+        )
+    columns = Table()
+    for name, variable in {**table.coords, **table.data_vars}.items():
+        columns[str(name)] = _make_column(variable)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    columns.write(partial, format=_FORMATS[path.suffix], overwrite=True)
+    partial.replace(path)
+    return path
+
+
+def _make_column(variable: xr.DataArray) -> Column:
+    values = np.asarray(variable.values)
+    if values.dtype.kind in "TO":
+        values = np.array([str(value) for value in values])
+    units = variable.attrs.get("units") or None
+    return Column(values, unit=u.Unit(units) if units else None)

@@ -1,0 +1,303 @@
+"""The store of a field: one Zarr tree in which a product exists only once it is whole.
+
+An array's chunks are written first and its metadata last, so that no reader, this package or any
+other, takes an interrupted product for a finished one. What a step did is kept as its record in the
+attributes of the root.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+from numpy.typing import NDArray
+from zarr.abc.store import Store
+from zarr.codecs import BloscCodec
+from zarr.core.array import AsyncArray
+from zarr.core.sync import sync
+from zarr.errors import ZarrUserWarning
+from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
+
+from phangs_xr.errors import InputError
+from phangs_xr.grid import Grid
+from phangs_xr.lazy import DEFAULT_CHUNK
+from phangs_xr.schema import NUMBERS, PRODUCTS
+
+logger = logging.getLogger(__name__)
+
+IMAGE_GROUPS = ("hst", "muse")
+
+# Measured on drizzled mosaics: noise compresses by a tenth only, so the fastest codec wins.
+_CODEC = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle")
+
+
+def connect_store(location: str | Path) -> Store:
+    """Return the Zarr store behind a path or a URL such as `s3://bucket/name.zarr`."""
+    text = str(location)
+    if "://" in text:
+        return FsspecStore.from_url(text)
+    return LocalStore(text)
+
+
+@dataclass(frozen=True)
+class ZarrTarget:
+    """A product's array that is being written, by any number of threads or processes at once.
+
+    Blocks are assigned as to an array, `target[ys, xs] = block`; readers see it after `finish`.
+    """
+
+    array: zarr.Array[Any]
+
+    def __setitem__(self, key: tuple[slice, slice], block: NDArray[Any]) -> None:
+        self.array[key] = block
+
+    def finish(self) -> None:
+        """Write the metadata, which makes the array visible."""
+        path = self.array.store_path
+        for name, content in self.array.metadata.to_buffer_dict(_PROTOTYPE).items():
+            sync((path / name).set(content))
+
+
+_PROTOTYPE = zarr.core.buffer.default_buffer_prototype()
+
+
+@dataclass(frozen=True)
+class FieldStore:
+    """The store of one field.
+
+    Attributes
+    ----------
+    location
+        Path or URL.
+    """
+
+    location: str
+
+    @property
+    def store(self) -> Store:
+        """A fresh connection."""
+        return connect_store(self.location)
+
+    def exists(self) -> bool:
+        """Tell whether there is a Zarr group at the location."""
+        try:
+            zarr.open_group(self.store, mode="r", zarr_format=3)
+        except (FileNotFoundError, zarr.errors.GroupNotFoundError):
+            return False
+        return True
+
+    def read_attrs(self) -> dict[str, Any]:
+        """Return the attributes of the root, empty if there is no store."""
+        if not self.exists():
+            return {}
+        return dict(zarr.open_group(self.store, mode="r", zarr_format=3).attrs)
+
+    def write_attrs(self, **attrs: Any) -> None:
+        """Update the attributes of the root."""
+        root = zarr.open_group(self.store, mode="a", zarr_format=3)
+        root.attrs.update(json.loads(json.dumps(attrs, default=str)))
+
+    def read_records(self) -> dict[str, Any]:
+        """Return the record of each finished step, by its name."""
+        return dict(self.read_attrs().get("records", {}))
+
+    def write_records(self, records: Mapping[str, Any]) -> None:
+        """Replace the records of all steps."""
+        self.write_attrs(records=dict(records))
+
+    def write_grid(self, group: str, grid: Grid) -> None:
+        """Give a group its coordinates; a group on another grid is emptied."""
+        old = self._open_group(group)
+        coords = grid.coords()
+        if old is not None and all(
+            name in old.variables and old[name].variable.equals(value)
+            for name, value in coords.items()
+        ):
+            return
+        self.delete(group)
+        xr.Dataset(coords=coords).to_zarr(
+            self.store, group=group, mode="a", consolidated=False, zarr_format=3
+        )
+
+    def create(self, name: str, attrs: Mapping[str, Any], shape: tuple[int, int], chunk: int) -> ZarrTarget:
+        """Begin a product's array, float32, NaN where nothing is written.
+
+        Parameters
+        ----------
+        name
+            Of the product.
+        attrs
+            Of the array.
+        shape
+            Rows and columns.
+        chunk
+            Side of the stored chunks [pixel].
+        """
+        path = f"{PRODUCTS[name].grid}/{name}"
+        self.delete(path)
+        template = zarr.create_array(
+            MemoryStore(),
+            shape=shape,
+            chunks=tuple(min(chunk, size) for size in shape),
+            dtype="float32",
+            fill_value=np.nan,
+            compressors=_CODEC,
+            dimension_names=("y", "x"),
+            attributes={**attrs, "coordinates": "wcs"},
+            # Chunks without data are written too, or a lost chunk could pass for an empty one.
+            config={"write_empty_chunks": True},
+        )
+        inner = template.async_array
+        return ZarrTarget(
+            zarr.Array(
+                AsyncArray(
+                    metadata=inner.metadata,
+                    store_path=StorePath(self.store, path),
+                    config=inner.config,
+                )
+            )
+        )
+
+    def delete(self, path: str) -> None:
+        """Remove an array or a group, if there is one."""
+        sync(self.store.delete_dir(path))
+
+    def write_numbers(self, numbers: Mapping[str, Any]) -> None:
+        """Write measured numbers, and small arrays of them, into `/fits`."""
+        values = {}
+        for name, value in numbers.items():
+            number = NUMBERS[name]
+            array = np.asarray(value, dtype=np.float64)
+            attrs = {"units": number.units, "long_name": number.long_name}
+            values[name] = xr.Variable(number.dims, array, attrs)
+        for name in values:
+            self.delete(f"fits/{name}")
+        xr.Dataset(values).to_zarr(
+            self.store, group="fits", mode="a", consolidated=False, zarr_format=3
+        )
+
+    def read_numbers(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return measured numbers, floats and small arrays."""
+        found = self._open_group("fits")
+        if found is None:
+            return {}
+        return {
+            name: float(found[name]) if found[name].ndim == 0 else found[name].values
+            for name in names
+            if name in found.variables
+        }
+
+    def write_table(self, table: xr.Dataset) -> None:
+        """Write the nebulae, replacing those there are."""
+        self.delete("nebulae")
+        table.to_zarr(
+            self.store, group="nebulae", mode="a", consolidated=False, zarr_format=3
+        )
+
+    def open_image(self, name: str) -> xr.DataArray:
+        """Open a product lazily without dask: pixels are read as they are asked for."""
+        group = self._open_group(PRODUCTS[name].grid)
+        if group is None or name not in group:
+            message = f"{self.location} should hold {name}, found no such array: run its step"
+            raise InputError(message)
+        return group[name]
+
+    def has_image(self, name: str) -> bool:
+        """Tell whether a product's array is whole."""
+        return self.has_array(f"{PRODUCTS[name].grid}/{name}")
+
+    def has_array(self, path: str) -> bool:
+        """Tell whether there is an array, by its metadata."""
+        return bool(sync(self.store.exists(f"{path}/zarr.json")))
+
+    def _open_group(self, group: str) -> xr.Dataset | None:
+        if not self.has_array(group):
+            return None
+        with warnings.catch_warnings():
+            # The chunks of an interrupted product, which has no metadata.
+            warnings.simplefilter("ignore", ZarrUserWarning)
+            return xr.open_dataset(
+                self.store,  # type: ignore[arg-type]  # xarray takes Zarr stores, its stubs do not say so
+                engine="zarr",
+                group=group,
+                chunks=None,
+                cache=False,
+                consolidated=False,
+                zarr_format=3,
+            )
+
+
+def open_store(path: str | Path) -> xr.DataTree:
+    """Open what a run has written.
+
+    Parameters
+    ----------
+    path
+        `DIR/{galaxy}.zarr`, a DIR that holds one such store, or a URL.
+
+    Returns
+    -------
+    xr.DataTree
+        Nodes `hst`, `muse`, `nebulae` and `fits` as far as there are such; images are chunked and
+        lazy. Only products of finished steps are there.
+
+    Raises
+    ------
+    InputError
+        If there is no store.
+    """
+    store = FieldStore(find_store(path))
+    attrs = store.read_attrs()
+    if "records" not in attrs:
+        message = (
+            f"{path} should be the store of a field (a {{galaxy}}.zarr that a run has written), "
+            f"found none: give the DIR of a run"
+        )
+        raise InputError(message)
+    finished = {name for record in attrs["records"].values() for name in record["outputs"]}
+    tree = {"/": xr.Dataset(attrs=attrs)}
+    for group in (*IMAGE_GROUPS, "nebulae", "fits"):
+        dataset = store._open_group(group)
+        if dataset is None:
+            continue
+        if group in IMAGE_GROUPS:
+            dataset = dataset[[name for name in dataset.data_vars if name in finished]]
+            dataset = dataset.chunk(_get_chunks(dataset)).drop_encoding()
+        tree[f"/{group}"] = dataset
+    return xr.DataTree.from_dict(tree)
+
+
+def find_store(path: str | Path) -> str:
+    """Return the location of the one store at a path: the path itself, or the `.zarr` in it.
+
+    Raises
+    ------
+    InputError
+        If there is none, or more than one.
+    """
+    text = str(path)
+    if "://" in text or text.rstrip("/").endswith(".zarr"):
+        return text
+    found = sorted(Path(path).glob("*.zarr"))
+    if len(found) != 1:
+        names = ", ".join(one.name for one in found) or "none"
+        message = f"{path} should hold one {{galaxy}}.zarr, found {names}: give the store itself"
+        raise InputError(message)
+    return str(found[0])
+
+
+def _get_chunks(dataset: xr.Dataset) -> dict[str, int]:
+    chunks: Sequence[Any] = [
+        variable.encoding["chunks"] for variable in dataset.data_vars.values() if variable.ndim == 2
+    ]
+    if not chunks:
+        return {"y": DEFAULT_CHUNK, "x": DEFAULT_CHUNK}
+    return {"y": int(chunks[0][0]), "x": int(chunks[0][1])}

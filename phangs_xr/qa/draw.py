@@ -1,0 +1,178 @@
+"""How every figure looks: both backends' options, colours, stretches, units, scale bars."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import holoviews as hv
+
+# Importing the modules registers both backends, so that a figure carries the options of either,
+# without touching the one that the reader's notebook has chosen.
+import holoviews.plotting.bokeh
+import holoviews.plotting.mpl  # noqa: F401
+import numpy as np
+from bokeh.models import CustomJSHover, HoverTool
+from numpy.typing import NDArray
+
+FLUX_UNIT = "10⁻²⁰ erg s⁻¹ cm⁻²"
+"""As axes show it; the data say `10**-20 erg s-1 cm-2`."""
+
+FLUX_MAP = "inferno"
+RATIO_MAP = "RdBu_r"
+COUNT_MAP = "cividis"
+SKY_COLOUR = "#404040"
+OUTLINE = "#56b4e9"
+BLACK, GREY = "#222222", "#8c8c8c"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Okabe and Ito's, which all kinds of colour vision tell apart."""
+
+FONTS = {"title": "11pt", "labels": "11pt", "ticks": "9pt", "legend": "9pt", "cticks": "9pt"}
+_DIGITS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
+def style(element: Any, *, bokeh: dict[str, Any] | None = None, mpl: dict[str, Any] | None = None,
+          **both: Any) -> Any:
+    """Return an element with options for both backends; names that differ are given apart."""
+    element = element.opts(**both, **(bokeh or {}), backend="bokeh")
+    return element.opts(**both, **(mpl or {}), backend="matplotlib")
+
+
+def frame(overlay: Any, *, bokeh: dict[str, Any] | None = None, mpl: dict[str, Any] | None = None,
+          **both: Any) -> Any:
+    """Return an overlay with the house's fonts and options for both backends."""
+    bokeh = {"fontsize": FONTS, **(bokeh or {})}
+    mpl = {"fontsize": {name: int(size[:-2]) for name, size in FONTS.items()}, **(mpl or {})}
+    return style(overlay, bokeh=bokeh, mpl=mpl, **both)
+
+
+def arrange(panels: Sequence[Any], columns: int, *, inches: float, linked: bool = True,
+            **mpl: Any) -> hv.Layout:
+    """Put panels side by side.
+
+    Parameters
+    ----------
+    panels
+        In reading order.
+    columns
+        Panels in a row.
+    inches
+        Width of a panel on paper.
+    linked
+        Whether panels with the same axes pan together.
+    **mpl
+        Further options for matplotlib.
+    """
+    layout = hv.Layout(list(panels)).cols(columns)
+    layout = layout.opts(
+        shared_axes=linked, shared_datasource=True, merge_tools=True, backend="bokeh"
+    )
+    options = {"sublabel_format": "", "fig_inches": inches, "hspace": 0.35, "vspace": 0.35, **mpl}
+    return layout.opts(shared_axes=linked, **options, backend="matplotlib")
+
+
+def rasterise(plot: Any, element: Any) -> None:
+    """Keep a mesh as pixels in a PDF, where each of its cells would be a shape (matplotlib hook)."""
+    plot.handles["artist"].set_rasterized(True)
+
+
+def format_number(value: float) -> str:
+    """Return a number as people write it: three digits, powers of ten raised."""
+    if not math.isfinite(value):
+        return "–"
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa} × 10{str(int(exponent)).translate(_DIGITS)}"
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A colour scale: asinh from `low` to `high`, linear up to about `width` above `low`.
+
+    Attributes
+    ----------
+    low, high
+        Values of the darkest and the brightest colour.
+    width
+        Where linear becomes logarithmic, above `low`.
+    """
+
+    low: float
+    high: float
+    width: float
+
+    def apply(self, values: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+        """Return values as numbers that a linear colour map shows as this stretch."""
+        return np.arcsinh((values - self.low) / self.width).astype(np.float32)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """What `apply` makes of `low` and `high`."""
+        return 0.0, float(np.arcsinh((self.high - self.low) / self.width))
+
+    @property
+    def ticks(self) -> list[tuple[float, str]]:
+        """Round values for a colour bar: where `apply` puts them, and how they read."""
+        decades = np.arange(-6, 9)
+        steps = np.concatenate([[1, 2, 5] * 10.0**decade for decade in decades])
+        values = np.concatenate([-steps[::-1], [0.0], steps])
+        values = values[(values >= self.low) & (values <= self.high)]
+        chosen: list[tuple[float, str]] = []
+        gap = self.limits[1] / 6
+        # Zero first, then the largest: these are what a reader looks for.
+        for value in sorted(values, key=lambda value: (value != 0, -abs(value))):
+            place = float(self.apply(np.float64(value)))
+            if all(abs(place - other) >= gap for other, _ in chosen):
+                chosen.append((place, f"{value:g}"))
+        return sorted(chosen)
+
+
+def choose_stretch(values: NDArray[np.floating[Any]]) -> Stretch:
+    """Return a stretch from the faintest to the brightest per cent of an image, NaN left out."""
+    finite = values[np.isfinite(values)]
+    if finite.size == 0:
+        return Stretch(0.0, 1.0, 1.0)
+    low, high = (float(value) for value in np.percentile(finite, (1.0, 99.8)))
+    if not high > low:
+        low, high = low - 0.5, low + 0.5
+    return Stretch(low, high, (high - low) / 40)
+
+
+def show_values(stretch: Stretch, title: str) -> HoverTool:
+    """Return a hover tool that undoes a stretch (bokeh)."""
+    code = f"return ({stretch.low!r} + {stretch.width!r} * Math.sinh(value)).toPrecision(4)"
+    return HoverTool(
+        tooltips=[(title, "@image{custom}")], formatters={"@image": CustomJSHover(code=code)}
+    )
+
+
+def tick_colours(stretch: Stretch) -> dict[str, dict[str, Any]]:
+    """Return options that label a colour bar with values rather than stretched ones."""
+    ticks = stretch.ticks
+    places, names = [place for place, _ in ticks], [name for _, name in ticks]
+    bokeh = {"hooks": [partial(_tick_bokeh, places=places, names=names)]}
+    return {"bokeh": bokeh, "mpl": {"hooks": [rasterise], "cbar_ticks": ticks}}
+
+
+def _tick_bokeh(plot: Any, element: Any, *, places: list[float], names: list[str]) -> None:
+    bar = plot.handles.get("colorbar")
+    if bar is None:
+        return
+    bar.ticker = {"type": "fixed", "ticks": places} if False else _fix_ticks(places)
+    bar.major_label_overrides = dict(zip(places, names, strict=True))
+
+
+def _fix_ticks(places: list[float]) -> Any:
+    from bokeh.models import FixedTicker
+
+    return FixedTicker(ticks=places)
+
+
+def choose_round(length: float) -> float:
+    """Return the largest of 1, 2, 5, 10, 20, 30, 60, … not above a length."""
+    rounds = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600]
+    return max((value for value in rounds if value <= length), default=rounds[0])

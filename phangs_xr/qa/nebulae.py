@@ -1,0 +1,239 @@
+"""Nebula photometry: what HST's and MUSE's maps hold of each nebula of a mask."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from astropy import units as u
+from astropy.coordinates import angular_separation
+from numpy.typing import NDArray
+
+from phangs_xr.errors import InputError
+from phangs_xr.labels import require_units
+from phangs_xr.lazy import is_chunked, reduce_images
+from phangs_xr.qa.photometry import (
+    LabelMap,
+    Labels,
+    SumNebulae,
+    count_beyond,
+    number_nebulae,
+    sum_nebulae,
+)
+from phangs_xr.schema import FLUX, RATIO
+from phangs_xr.sky import Grid, find_overlap, get_grid, measure_separation, require_one_grid
+from phangs_xr.tiles import Measurement, Runner, run_reductions
+
+_log = logging.getLogger(__name__)
+
+HST_FLUXES = {
+    "flux_halpha": "halpha",
+    "flux_anchored": "anchored",
+    "flux_anchored_intnegs": "anchored_intnegs",
+    "flux_fit_anchored": "fit_anchored",
+}
+"""Which product each HST flux is summed from."""
+
+MEASURED = {
+    "flux_halpha": (FLUX, "HST H-alpha flux, not anchored"),
+    "flux_anchored": (FLUX, "HST H-alpha flux anchored to MUSE by the ratio"),
+    "flux_anchored_intnegs": (FLUX, "Anchored HST H-alpha flux, negatives interpolated"),
+    "flux_fit_anchored": (FLUX, "HST H-alpha flux anchored to MUSE by a line"),
+    "flux_muse": (FLUX, "MUSE H-alpha flux"),
+    "coverage_hst": (RATIO, "Fraction of the nebula's HST pixels that have data"),
+    "coverage_muse": (RATIO, "Fraction of the nebula's MUSE pixels that have data"),
+    "ra": ("deg", "Right ascension of the nebula's centre"),
+    "dec": ("deg", "Declination of the nebula's centre"),
+    "area": ("arcsec2", "Area of the nebula in the mask"),
+}
+"""Units and meaning of every variable that `measure_nebulae` adds to a catalogue's columns."""
+
+STEP = "measure_nebulae"
+
+CATALOGUE_TOLERANCE = 5.0
+"""Median distance [arcsec] from the mask's to the catalogue's positions above which the two are
+not of one version: centres by flux and by area differ by much less."""
+
+
+def measure_nebulae(field: xr.DataTree, runner: Runner | None = None) -> xr.Dataset:
+    """Measure every nebula of a field on the HST products and on MUSE's map.
+
+    Parameters
+    ----------
+    field
+        `/hst` with `halpha` and as many of the anchored products as there are, `/muse` with
+        `nebula_mask` and, if there is MUSE data, `musehalpha`; `/nebulae` with the catalogue's
+        columns, if there is a catalogue.
+    runner
+        Where to work on lazily opened images, tile by tile; threads if None. Images that are dask
+        graphs are computed by dask.
+
+    Returns
+    -------
+    xr.Dataset
+        One row along `nebula` for every ID of the mask, coordinate `region_ID`: the variables of
+        `MEASURED`, and the catalogue's columns under their own names (`catalogue_ra` and the
+        like if the name is taken), NaN or empty where it has no row for the ID. A flux is the sum
+        over the pixels with data, NaN if there are none. A coverage is the fraction of the
+        nebula's pixels with data: of all pixels of the HST grid, continued beyond the mosaic's
+        edges, whose centres fall on the nebula, so it is 1 exactly if none is missing.
+
+    Raises
+    ------
+    InputError
+        If the store lacks the mask or `halpha`, a unit is another, the mask has no nebula or lies
+        on another sky than HST's image, or the catalogue's nebulae are not those of the mask.
+    """
+    hst, muse = _get_images(field, "hst"), _get_images(field, "muse")
+    mask = _require(muse, "nebula_mask", "muse", "name it in the configuration and run again")
+    _require(hst, "halpha", "hst", "run the recipe first")
+    images = {name: hst[product] for name, product in HST_FLUXES.items() if product in hst}
+    grid = require_one_grid(**{str(image.name): image for image in images.values()})
+    for image in images.values():
+        require_units(image, str(image.name))
+    _require_common_sky(get_grid(mask), grid)
+    ids, labels = number_nebulae(mask.values)
+    if not ids.size:
+        raise InputError(
+            "expected region_IDs in nebula_mask, found no pixel of a nebula on MUSE's field: "
+            "give the mask of this galaxy"
+        )
+    nebulae = LabelMap.build(labels, get_grid(mask), ids.size)
+    measured = _measure_hst(nebulae, grid, images, runner)
+    measured |= _measure_muse(labels, muse.get("musehalpha"), ids.size)
+    measured |= _measure_places(labels, nebulae)
+    dataset = xr.Dataset(
+        {
+            name: ("nebula", measured.get(name, np.full(ids.size, np.nan)), _describe(name))
+            for name in MEASURED
+        },
+        {"region_ID": ("nebula", ids, {"long_name": "Number of the nebula in the mask"})},
+    )
+    return _join_catalogue(dataset, _get_images(field, "nebulae"))
+
+
+def _describe(name: str) -> dict[str, str]:
+    units, long_name = MEASURED[name]
+    return {"units": units, "long_name": long_name, "step": STEP}
+
+
+def _get_images(field: xr.DataTree, node: str) -> xr.Dataset:
+    return field.children[node].to_dataset() if node in field.children else xr.Dataset()
+
+
+def _require(images: xr.Dataset, name: str, node: str, remedy: str) -> xr.DataArray:
+    if name not in images:
+        found = ", ".join(map(str, images.data_vars)) or "nothing"
+        raise InputError(f"expected {name} in /{node} of the store, found {found}: {remedy}")
+    return images[name]
+
+
+def _require_common_sky(mask: Grid, hst: Grid) -> None:
+    ys, xs = find_overlap(mask, hst, 0)
+    if ys.start == ys.stop or xs.start == xs.stop:
+        raise InputError(
+            f"expected nebula_mask and the HST image on one part of the sky, found their centres "
+            f"{measure_separation(mask, hst):.1f} arcmin apart without overlap: "
+            f"give the mask of this galaxy"
+        )
+
+
+def _measure_hst(
+    nebulae: LabelMap, grid: Grid, images: Mapping[str, xr.DataArray], runner: Runner | None
+) -> dict[str, NDArray[Any]]:
+    reduction = SumNebulae(nebulae, grid, len(images))
+    arrays = tuple(images.values())
+    if any(is_chunked(image) for image in arrays):
+        found = reduce_images(reduction, *arrays).compute()
+    else:
+        measurement = Measurement(reduction, arrays)
+        found = run_reductions({"nebulae": measurement}, runner or Runner())["nebulae"]
+    pixels = found["pixels"] + count_beyond(nebulae, grid)
+    halpha = list(images).index("flux_halpha")
+    sums = {name: found["sums"][:, index] for index, name in enumerate(images)}
+    # A nebula smaller than the grid's pixels can lie between their centres.
+    coverage = found["counts"][:, halpha] / np.maximum(pixels, 1)
+    return {**sums, "coverage_hst": coverage}
+
+
+def _measure_muse(
+    labels: Labels, musehalpha: xr.DataArray | None, size: int
+) -> dict[str, NDArray[Any]]:
+    if musehalpha is None:
+        return {"coverage_muse": np.zeros(size)}
+    require_units(musehalpha, "musehalpha")
+    sums, counts = sum_nebulae(labels, musehalpha.values, size)
+    return {
+        "flux_muse": sums,
+        "coverage_muse": counts / np.bincount(labels[labels >= 0], minlength=size),
+    }
+
+
+def _measure_places(labels: Labels, nebulae: LabelMap) -> dict[str, NDArray[Any]]:
+    rows, columns = np.nonzero(labels >= 0)
+    own = labels[rows, columns]
+    pixels = np.bincount(own)
+    ra, dec = nebulae.grid.to_sky(
+        np.bincount(own, weights=rows) / pixels, np.bincount(own, weights=columns) / pixels
+    )
+    return {"ra": ra, "dec": dec, "area": pixels * nebulae.grid.pixel_area}
+
+
+def _join_catalogue(measured: xr.Dataset, catalogue: xr.Dataset) -> xr.Dataset:
+    """Add the catalogue's columns to the measured ones, row by row of the same ID."""
+    # What an earlier measurement added to the catalogue is replaced by this one.
+    columns = {
+        str(name): column
+        for name, column in catalogue.data_vars.items()
+        if column.dims == ("nebula",) and column.attrs.get("step") != STEP
+    }
+    if not columns:
+        return measured
+    ids, known = measured["region_ID"].values, catalogue["region_ID"].values
+    _, rows, places = np.intersect1d(ids, known, return_indices=True)
+    if not rows.size:
+        raise InputError(
+            f"expected the region_IDs of nebula_mask ({ids.min()} to {ids.max()}) in the nebula "
+            f"catalogue, found none of them: give mask and catalogue of one version"
+        )
+    if rows.size < ids.size:
+        _log.info("%d of %d nebulae have no row in the catalogue", ids.size - rows.size, ids.size)
+    joined = measured.copy()
+    for name, column in columns.items():
+        values = _fill_rows(column.values, rows, places, ids.size)
+        free = f"catalogue_{name}" if name in MEASURED else name
+        joined[free] = ("nebula", values, column.attrs)
+    _require_same_places(joined)
+    return joined
+
+
+def _fill_rows(
+    values: NDArray[Any], rows: NDArray[np.intp], places: NDArray[np.intp], size: int
+) -> NDArray[Any]:
+    """Place some of a column's values into rows of a longer one; the others NaN or empty."""
+    if values.dtype.kind in "TUOS":
+        filled = np.full(size, "", dtype=np.dtypes.StringDType())
+        filled[rows] = [str(value) for value in values[places]]
+        return filled
+    dtype = values.dtype if rows.size == size or values.dtype.kind == "f" else np.dtype(float)
+    column = np.full(size, np.nan if dtype.kind == "f" else 0, dtype=dtype)
+    column[rows] = values[places]
+    return column
+
+
+def _require_same_places(nebulae: xr.Dataset) -> None:
+    """Refuse a catalogue whose positions are not those of the mask's nebulae of the same IDs."""
+    if "cen_ra" not in nebulae or "cen_dec" not in nebulae:
+        return
+    angles = [np.radians(nebulae[name].values) for name in ("ra", "dec", "cen_ra", "cen_dec")]
+    distance = np.degrees(angular_separation(*angles)) * u.deg.to(u.arcsec)
+    found = np.nanmedian(distance) if np.isfinite(distance).any() else 0.0
+    if found > CATALOGUE_TOLERANCE:
+        raise InputError(
+            f"expected the catalogue's nebulae within {CATALOGUE_TOLERANCE:g} arcsec of the same "
+            f"region_IDs in nebula_mask, found a median distance of {found:.1f} arcsec: "
+            f"give mask and catalogue of one version"
+        )

@@ -1,0 +1,85 @@
+"""The outlines of nebulae, traced around the pixels of their mask."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import contourpy
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from phangs_xr.grid import get_grid
+
+SIDE = 500
+"""Pixels along a side to which a mask is thinned before all of its nebulae are traced."""
+
+Line = NDArray[np.float64]
+
+
+def trace_outlines(mask: xr.DataArray, side: int = SIDE) -> tuple[Line, Line]:
+    """Trace every nebula of a mask.
+
+    Parameters
+    ----------
+    mask
+        region_ID per pixel, NaN outside; loaded after it is thinned to every n-th pixel.
+    side
+        Most pixels along an axis of the thinned mask.
+
+    Returns
+    -------
+    tuple of ndarray
+        RA and Dec [deg] of the outlines' corners, one outline after the other, NaN in between.
+    """
+    step = max(1, math.ceil(max(mask.shape) / side))
+    thin = mask.isel(y=slice(step // 2, None, step), x=slice(step // 2, None, step))
+    labels, _ = _number(thin.values)
+    lines = [line for window, inside in _list_nebulae(labels) for line in _trace(inside, window)]
+    return _to_sky(thin, lines)
+
+
+def trace_nebula(mask: xr.DataArray, region: float) -> tuple[Line, Line]:
+    """Trace one nebula of a mask or of a window of it; as `trace_outlines`."""
+    inside = np.pad(mask.values == region, 1)
+    return _to_sky(mask, list(_trace(inside, (slice(0, None), slice(0, None)))))
+
+
+def _number(mask: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    """Numbers from 1 for the IDs in rising order, 0 outside; and the IDs."""
+    inside = np.isfinite(mask)
+    ids, index = np.unique(mask[inside], return_inverse=True)
+    labels = np.zeros(mask.shape, dtype=np.int32)
+    labels[inside] = index.ravel() + 1
+    return labels, ids
+
+
+def _list_nebulae(
+    labels: NDArray[np.int32],
+) -> Iterator[tuple[tuple[slice, slice], NDArray[np.bool_]]]:
+    """Window of each nebula, and which of its pixels, with a frame of one pixel, are inside."""
+    for number, window in enumerate(ndimage.find_objects(labels), start=1):
+        if window is not None:
+            yield window, np.pad(labels[window] == number, 1)
+
+
+def _trace(inside: NDArray[np.bool_], window: tuple[slice, slice]) -> Iterator[Line]:
+    """Rows and columns along the outlines of one framed nebula, shape (n, 2)."""
+    generator = contourpy.contour_generator(z=inside.astype(np.float64))
+    for line in generator.lines(0.5):
+        # The frame moved the pixels by one; contourpy says x before y.
+        yield np.asarray(line)[:, ::-1] - 1 + [window[0].start, window[1].start]
+
+
+def _to_sky(mask: xr.DataArray, lines: list[Line]) -> tuple[Line, Line]:
+    if not lines:
+        return np.empty(0), np.empty(0)
+    gap = np.full((1, 2), np.nan)
+    corners = np.concatenate([part for line in lines for part in (line, gap)])[:-1]
+    ra, dec = np.full(len(corners), np.nan), np.full(len(corners), np.nan)
+    known = np.isfinite(corners[:, 0])
+    ra[known], dec[known] = get_grid(mask).to_sky(corners[known, 0], corners[known, 1])
+    return ra, dec

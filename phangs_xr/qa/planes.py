@@ -1,0 +1,173 @@
+"""Where on paper the sky lies: offsets in arcsec for either backend, RA and Dec for matplotlib."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import holoviews as hv
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from phangs_xr.grid import Grid, get_grid
+from phangs_xr.qa.draw import rasterise, style, choose_round
+
+Axes = Literal["offset", "sky"]
+"""Offsets from the centre [arcsec], in either backend; or RA and Dec, in matplotlib alone."""
+
+Positions = NDArray[np.float64]
+
+
+class Plane(Protocol):
+    """A way to lay the pixels of a grid on paper."""
+
+    grid: Grid
+
+    @property
+    def dims(self) -> list[hv.Dimension]:
+        """The two axes."""
+
+    @property
+    def arcsec(self) -> float:
+        """Length of one arcsec along the axes."""
+
+    def place(self, row: ArrayLike, column: ArrayLike) -> tuple[Positions, Positions]:
+        """Return x and y of positions in the grid [pixel]."""
+
+    def draw(self, image: xr.DataArray, values: NDArray[Any], value: hv.Dimension) -> Any:
+        """Return the element that shows `values`, lying where the pixels of `image` do."""
+
+    def options(self) -> dict[str, dict[str, Any]]:
+        """Return the options of every element and overlay in the plane, per backend."""
+
+
+def choose_plane(grid: Grid, axes: Axes) -> Plane:
+    """Return the plane of a grid."""
+    return OffsetPlane(grid) if axes == "offset" else SkyPlane(grid)
+
+
+def place_on_sky(plane: Plane, ra: ArrayLike, dec: ArrayLike) -> tuple[Positions, Positions]:
+    """Return x and y of positions on the sky [deg]."""
+    return plane.place(*plane.grid.to_pixel(ra, dec))
+
+
+@dataclass(frozen=True)
+class OffsetPlane:
+    """Offsets from the centre of a grid [arcsec], east to the left where north is up.
+
+    Attributes
+    ----------
+    grid
+        Whose pixels are placed. A grid turned by more than a degree keeps its own axes, which are
+        then named x and y.
+    centre
+        Row and column of the origin; None for the middle.
+    """
+
+    grid: Grid
+    centre: tuple[float, float] | None = None
+
+    @property
+    def is_upright(self) -> bool:
+        """Whether rows run east to west and columns south to north, to a degree."""
+        (east_x, north_x), (east_y, north_y) = self._directions
+        level = abs(north_x) <= abs(east_x) * np.tan(np.deg2rad(1.0))
+        return bool(level and east_x < 0 and north_y > 0)
+
+    @property
+    def _directions(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """East and north steps of one pixel along x and along y."""
+        row, column = (np.array(self.grid.shape) - 1) / 2
+        ra, dec = self.grid.to_sky([row, row, row + 1], [column, column + 1, column])
+        east = ((ra - ra[0] + 180.0) % 360.0 - 180.0) * np.cos(np.deg2rad(dec[0]))
+        north = dec - dec[0]
+        return (east[1], north[1]), (east[2], north[2])
+
+    @property
+    def dims(self) -> list[hv.Dimension]:
+        """ΔRA and ΔDec, or x and y."""
+        names = ("ΔRA", "ΔDec") if self.is_upright else ("Δx", "Δy")
+        return [
+            hv.Dimension(name, label=label, unit="arcsec")
+            for name, label in zip(("offset_x", "offset_y"), names, strict=True)
+        ]
+
+    @property
+    def arcsec(self) -> float:
+        """One."""
+        return 1.0
+
+    @property
+    def _scale(self) -> float:
+        return float(np.sqrt(self.grid.pixel_area))
+
+    def place(self, row: ArrayLike, column: ArrayLike) -> tuple[Positions, Positions]:
+        """Return offsets [arcsec]."""
+        middle_row, middle_column = self.centre or (np.array(self.grid.shape) - 1) / 2
+        sign = -1.0 if self.is_upright else 1.0
+        x = sign * (np.asarray(column, dtype=np.float64) - middle_column) * self._scale
+        return x, (np.asarray(row, dtype=np.float64) - middle_row) * self._scale
+
+    def draw(self, image: xr.DataArray, values: NDArray[Any], value: hv.Dimension) -> Any:
+        """Return an Image."""
+        rows, columns = _find_edges(image, self.grid)
+        (left, right), (bottom, top) = self.place(rows[[0, -1]], columns[[0, -1]])
+        # An Image holds its first row on top.
+        picture = values[::-1]
+        if left > right:
+            left, right, picture = right, left, picture[:, ::-1]
+        return hv.Image(
+            np.ascontiguousarray(picture), bounds=(left, bottom, right, top), kdims=self.dims,
+            vdims=[value],
+        )
+
+    def options(self) -> dict[str, dict[str, Any]]:
+        """East to the left."""
+        both = {"invert_xaxis": self.is_upright}
+        return {"bokeh": {"data_aspect": 1, **both}, "mpl": {"aspect": "equal", **both}}
+
+
+@dataclass(frozen=True)
+class SkyPlane:
+    """RA and Dec on astropy's WCSAxes, in the pixels of a grid; matplotlib only.
+
+    Attributes
+    ----------
+    grid
+        Whose pixels the axes count.
+    """
+
+    grid: Grid
+
+    @property
+    def dims(self) -> list[hv.Dimension]:
+        """RA and Dec, as the axes are labelled."""
+        return [hv.Dimension("pixel_x", label="RA"), hv.Dimension("pixel_y", label="Dec")]
+
+    @property
+    def arcsec(self) -> float:
+        """In pixels."""
+        return 1.0 / float(np.sqrt(self.grid.pixel_area))
+
+    def place(self, row: ArrayLike, column: ArrayLike) -> tuple[Positions, Positions]:
+        """Return the pixels themselves."""
+        return np.asarray(column, dtype=np.float64), np.asarray(row, dtype=np.float64)
+
+    def draw(self, image: xr.DataArray, values: NDArray[Any], value: hv.Dimension) -> Any:
+        """Return a QuadMesh: WCSAxes cannot show an Image of HoloViews."""
+        rows, columns = _find_edges(image, self.grid)
+        mesh = hv.QuadMesh((columns, rows, values), kdims=self.dims, vdims=[value])
+        return mesh.opts(hooks=[rasterise], backend="matplotlib")
+
+    def options(self) -> dict[str, dict[str, Any]]:
+        """The projection."""
+        return {"bokeh": {}, "mpl": {"projection": self.grid.to_wcs(), "aspect": "equal"}}
+
+
+def _find_edges(image: xr.DataArray, grid: Grid) -> tuple[Positions, Positions]:
+    """Edges of an image's rows and columns, in the pixels of the grid it was reduced or cut from."""
+    own = get_grid(image)
+    rows = (own.y0 - grid.y0 + own.dy * (np.arange(own.shape[0] + 1) - 0.5)) / grid.dy
+    columns = (own.x0 - grid.x0 + own.dx * (np.arange(own.shape[1] + 1) - 0.5)) / grid.dx
+    return rows, columns

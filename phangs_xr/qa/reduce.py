@@ -1,0 +1,307 @@
+"""Images small enough to draw, and the histograms of their pixels, from one pass over the store."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from phangs_xr.grid import Grid, get_grid
+from phangs_xr.lazy import DEFAULT_CHUNK, Block
+from phangs_xr.qa.products import find_product
+from phangs_xr.statistics import decode_values, encode_values
+from phangs_xr.tiles import Measurement, Runner, run_reductions
+
+SIDE = 320
+"""Most pixels along a side of an image that is drawn whole."""
+
+SAMPLE = 4_000_000
+"""About how many pixels of an image a histogram counts, at even distances."""
+
+MAPPED = ("musehalpha_regrid", "halpha", "halpha_smoothed")
+COUNTED = ("halpha", "halpha_bgsub", "anchored")
+
+_BINS = 1 << 16
+
+Image = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class PixelHistogram:
+    """How the finite pixels of an image spread, in bins finer than 1 % of the value.
+
+    Attributes
+    ----------
+    counts
+        Pixels in each of 65536 bins, each of which holds the float32 numbers that agree in their
+        upper 16 bits, in rising order.
+    units
+        Of the image.
+    stride
+        One pixel in `stride` rows and `stride` columns was counted.
+    """
+
+    counts: NDArray[np.int64]
+    units: str
+    stride: int
+
+    @property
+    def size(self) -> int:
+        """How many pixels were counted."""
+        return int(self.counts.sum())
+
+    def find_quantile(self, quantile: float | NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return quantiles (0 to 1), good to the width of a bin; NaN if nothing was counted."""
+        if self.size == 0:
+            return np.full(np.shape(quantile), np.nan)
+        edges, reached = self._accumulate()
+        return np.asarray(np.interp(quantile, reached / self.size, edges))
+
+    def rebin(self, edges: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the pixels between edges, each bin's spread evenly over its width.
+
+        Parameters
+        ----------
+        edges
+            In rising order, shape (n + 1,).
+
+        Returns
+        -------
+        ndarray
+            Shape (n,), not whole numbers.
+        """
+        known, reached = self._accumulate()
+        return np.diff(np.interp(edges, known, reached))
+
+    def _accumulate(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Values in rising order, and how many pixels lie below each."""
+        filled = np.flatnonzero(self.counts)
+        keys = filled.astype(np.uint32) << np.uint32(16)
+        low, high = decode_values(keys), decode_values(keys | np.uint32(0xFFFF))
+        above = np.cumsum(self.counts[filled]).astype(np.float64)
+        below = above - self.counts[filled]
+        edges, reached = np.stack([low, high], 1).ravel(), np.stack([below, above], 1).ravel()
+        return edges, reached
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A field reduced to what figures draw of whole mosaics.
+
+    Attributes
+    ----------
+    grid
+        Of the whole HST images.
+    images
+        Means over blocks of pixels, as far as the field has them: `musehalpha_regrid`, `halpha`,
+        `halpha_smoothed` [1e-20 erg/s/cm² per HST pixel]; NaN where a block has no data. The labels
+        `y`, `x` are the blocks' centres in the pixels of the whole image.
+    factor
+        Side of a block [HST pixel].
+    histograms
+        Of the pixels, not the means, of `halpha`, `halpha_bgsub` and `anchored`, as far as there.
+    """
+
+    grid: Grid
+    images: xr.Dataset
+    factor: int
+    histograms: Mapping[str, PixelHistogram]
+
+
+@dataclass(frozen=True)
+class ReduceToOverview:
+    """Reduce images to the means of blocks and the counts of some of their pixels, in one pass.
+
+    Parameters
+    ----------
+    factor
+        Side of a block [pixel].
+    stride
+        Distance of the pixels that are counted.
+    averaged, counted
+        Which of the images, by their index, are averaged and counted.
+    """
+
+    factor: int
+    stride: int
+    averaged: tuple[int, ...]
+    counted: tuple[int, ...]
+    depth: int = 0
+    passes: int = 1
+
+    @property
+    def cell(self) -> int:
+        """A block must lie in one chunk."""
+        return self.factor
+
+    def start(self) -> None:
+        """Begin with nothing known."""
+
+    def look(self, state: Any, block: Block) -> Any:
+        """Average and count one chunk."""
+        first = tuple(offset // self.factor for offset in block.offset)
+        means = [average_blocks(block.owned[index], self.factor) for index in self.averaged]
+        counts = [self._count(block.owned[index], block.offset) for index in self.counted]
+        return {first: means}, counts
+
+    def _count(self, image: Image, offset: tuple[int, int]) -> NDArray[np.int64]:
+        rows, columns = (slice(-start % self.stride, None, self.stride) for start in offset)
+        keys = encode_values(image[rows, columns])
+        return np.bincount((keys >> np.uint32(16)).astype(np.intp), minlength=_BINS)
+
+    def merge(self, one: Any, other: Any) -> Any:
+        """Put the chunks' means beside each other, add the counts."""
+        counts = [mine + others for mine, others in zip(one[1], other[1], strict=True)]
+        return {**one[0], **other[0]}, counts
+
+    def advance(self, state: Any, merged: Any) -> Any:
+        """Be done."""
+        return merged
+
+    def is_done(self, state: Any) -> bool:
+        """Tell whether the pass is over."""
+        return state is not None
+
+    def finish(self, state: Any) -> tuple[list[Image], list[NDArray[np.int64]]]:
+        """Return the mean images, in the order of `averaged`, and the counts of `counted`."""
+        chunks, counts = state
+        shape = [
+            max(first[axis] + means[0].shape[axis] for first, means in chunks.items() if means)
+            for axis in (0, 1)
+        ]
+        images = [np.full(shape, np.nan, dtype=np.float32) for _ in self.averaged]
+        for (row, column), means in chunks.items():
+            for image, mean in zip(images, means, strict=True):
+                image[row : row + mean.shape[0], column : column + mean.shape[1]] = mean
+        return images, counts
+
+
+def average_blocks(image: Image, factor: int) -> NDArray[np.float32]:
+    """Return the means of square blocks over their finite pixels.
+
+    Parameters
+    ----------
+    image
+        2-D; the last blocks may be partial.
+    factor
+        Side of a block [pixel].
+
+    Returns
+    -------
+    ndarray
+        float32; NaN where a block has no finite pixel.
+    """
+    if factor == 1:
+        return image.astype(np.float32, copy=False)
+    finite = np.isfinite(image)
+    rows, columns = (np.arange(0, size, factor) for size in image.shape)
+
+    def add_up(values: NDArray[Any]) -> NDArray[np.float64]:
+        # Rows first: that leaves little for the slow sums along the short axis.
+        tall = np.add.reduceat(values, rows, axis=0, dtype=np.float32)
+        return np.add.reduceat(tall, columns, axis=1, dtype=np.float64)
+
+    number = add_up(finite)
+    total = add_up(np.where(finite, image, 0))
+    with np.errstate(invalid="ignore"):
+        return np.where(number > 0, total / number, np.nan).astype(np.float32)
+
+
+def choose_factor(shape: tuple[int, int], side: int) -> int:
+    """Return the smallest block side that leaves at most `side` blocks along each axis.
+
+    Larger images get a divisor of the default chunk, so that no block straddles two chunks.
+    """
+    least = math.ceil(max(shape) / side)
+    divisors = (factor for factor in range(least, DEFAULT_CHUNK + 1) if DEFAULT_CHUNK % factor == 0)
+    return least if max(shape) <= DEFAULT_CHUNK else next(divisors, least)
+
+
+def reduce_image(image: xr.DataArray, side: int = SIDE) -> xr.DataArray:
+    """Return an image's block means in memory, at most `side` pixels along each axis.
+
+    Parameters
+    ----------
+    image
+        On any grid, lazy or not: it is loaded whole, so this is for windows and MUSE's images.
+    side
+        Most pixels along an axis.
+
+    Returns
+    -------
+    xr.DataArray
+        float32, with `y`, `x` at the centres of the blocks and the same `wcs`.
+    """
+    grid = get_grid(image)
+    factor = choose_factor(grid.shape, side)
+    return _label_means(average_blocks(image.values, factor), grid, factor, image.attrs)
+
+
+def reduce_field(
+    field: xr.DataTree, runner: Runner | None = None, *, side: int = SIDE
+) -> Overview:
+    """Reduce a field to what the figures of its whole images draw.
+
+    Parameters
+    ----------
+    field
+        With the node `/hst`; images may be lazy, each chunk is read once and dropped.
+    runner
+        Where to work; threads of this process if None.
+    side
+        Most pixels along an axis of the reduced images.
+
+    Returns
+    -------
+    Overview
+        Of the images that the field has.
+
+    Raises
+    ------
+    InputError
+        If the field has no `halpha`.
+    """
+    grid = get_grid(find_product(field, "halpha"))
+    images = field["hst"].data_vars
+    averaged = [name for name in MAPPED if name in images]
+    counted = [name for name in COUNTED if name in images]
+    names = [*averaged, *(name for name in counted if name not in averaged)]
+    factor = choose_factor(grid.shape, side)
+    reduction = ReduceToOverview(
+        factor,
+        math.ceil(math.sqrt(grid.shape[0] * grid.shape[1] / SAMPLE)),
+        tuple(names.index(name) for name in averaged),
+        tuple(names.index(name) for name in counted),
+    )
+    measurement = Measurement(reduction, tuple(images[name] for name in names))
+    means, counts = run_reductions({"overview": measurement}, runner or Runner(), "draw")["overview"]
+    reduced = {
+        name: _label_means(mean, grid, factor, images[name].attrs)
+        for name, mean in zip(averaged, means, strict=True)
+    }
+    histograms = {
+        name: PixelHistogram(count, str(images[name].attrs.get("units", "")), reduction.stride)
+        for name, count in zip(counted, counts, strict=True)
+    }
+    return Overview(grid, xr.Dataset(reduced), factor, histograms)
+
+
+def _label_means(
+    means: NDArray[np.float32], grid: Grid, factor: int, attrs: Mapping[Any, Any]
+) -> xr.DataArray:
+    middle = (factor - 1) / 2
+    coarse = Grid(
+        grid.wcs,
+        grid.y0 + middle * grid.dy,
+        grid.x0 + middle * grid.dx,
+        grid.dy * factor,
+        grid.dx * factor,
+        (means.shape[0], means.shape[1]),
+    )
+    kept = {name: attrs[name] for name in ("units", "long_name") if name in attrs}
+    return xr.DataArray(means, coords=coarse.coords(), dims=("y", "x"), attrs=kept)

@@ -1,0 +1,312 @@
+"""Work on images of any size tile by tile: each task reads the window it needs, and nothing else.
+
+A tile is the unit of work of a run: its task reads windows of lazily opened images (the tile and
+its neighbours), works on them in memory, and hands back or writes what belongs to the tile. No
+image travels between tasks, so peak memory is the number of threads times a tile, whatever the
+mosaic, and the same graph runs on threads of this process and on the workers of a Dask cluster.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise, product
+from typing import Any
+
+import dask
+import numpy as np
+import xarray as xr
+from dask.callbacks import Callback
+from numpy.typing import NDArray
+
+from phangs_xr.grid import Grid, find_overlap, get_grid, is_one_grid
+from phangs_xr.lazy import DEFAULT_CHUNK, Block, Reduction, get_origin
+
+FAN_IN = 8
+"""How many partial results are merged at a time."""
+
+PAD = 4
+"""Pixels read around those that a tile's pixels fall on in an image on another grid."""
+
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A rectangle of an image, in rows and columns counted from the image's first pixel."""
+
+    ys: slice
+    xs: slice
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.ys.stop - self.ys.start, self.xs.stop - self.xs.start
+
+    def grow(self, depth: int, shape: tuple[int, int]) -> Tile:
+        """Return the tile with up to `depth` neighbours on each side, within an image's shape."""
+        ys, xs = (
+            slice(max(part.start - depth, 0), min(part.stop + depth, size))
+            for part, size in zip((self.ys, self.xs), shape, strict=True)
+        )
+        return Tile(ys, xs)
+
+    def within(self, window: Tile) -> tuple[slice, slice]:
+        """Return where in a window this tile lies."""
+        ys, xs = (
+            slice(part.start - outer.start, part.stop - outer.start)
+            for part, outer in ((self.ys, window.ys), (self.xs, window.xs))
+        )
+        return ys, xs
+
+
+def list_tiles(shape: tuple[int, int], chunk: int, cell: int = 1) -> list[Tile]:
+    """Cut an image into square tiles.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns of the image.
+    chunk
+        Side of a tile [pixel]; the last ones may be smaller.
+    cell
+        Tiles begin at multiples of this: the side is rounded to one.
+    """
+    side = max(round(chunk / cell), 1) * cell
+    edges = [[*range(0, size, side), size] for size in shape]
+    return [
+        Tile(slice(*rows), slice(*columns))
+        for rows, columns in product(pairwise(edges[0]), pairwise(edges[1]))
+    ]
+
+
+def read_window(image: xr.DataArray, window: Tile) -> xr.DataArray:
+    """Read a window of a lazily opened image into memory."""
+    return image.isel(y=window.ys, x=window.xs).load()
+
+
+def read_overlap(image: xr.DataArray, target: Grid, window: Tile) -> xr.DataArray:
+    """Read what a window of a grid needs of an image, which may be on another grid.
+
+    Parameters
+    ----------
+    image
+        To read from, lazily opened.
+    target
+        The grid the window is counted in.
+    window
+        In rows and columns of `target`.
+    """
+    source = get_grid(image)
+    if is_one_grid(target, source):
+        return read_window(image, window)
+    overlap = find_overlap(target.window(window.ys, window.xs), source, PAD)
+    # Where they do not meet, one pixel still says what grid and unit the image has.
+    ys, xs = (part if part.stop > part.start else slice(0, 1) for part in overlap)
+    return image.isel(y=ys, x=xs).load()
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Where tasks run.
+
+    Attributes
+    ----------
+    client
+        Of a Dask cluster; threads of this process if None.
+    threads
+        How many of this process's threads; dask's own choice if None.
+    chunk
+        Side of the tiles [pixel].
+    on_start
+        Called with what is about to be done and the number of tasks; returns a function to call
+        with the number of tasks done since the last call.
+    """
+
+    client: Any = None
+    threads: int | None = None
+    chunk: int = DEFAULT_CHUNK
+    on_start: Callable[[str, int], Advance] = field(default=lambda title, tasks: lambda done: None)
+
+    def run(
+        self,
+        title: str,
+        function: Callable[[Any, Any], Any],
+        shared: Any,
+        items: Sequence[Any],
+        merge: Callable[[Sequence[Any]], Any] | None = None,
+    ) -> Any:
+        """Call `function(shared, item)` for every item, as one dask graph.
+
+        Parameters
+        ----------
+        title
+            What is being done, for the progress report.
+        function
+            Picklable; its results are dropped unless `merge` is given.
+        shared
+            What all tasks need, sent to a cluster once.
+        items
+            What each task needs.
+        merge
+            Joins a list of results, in any order and grouping; None results are left out.
+
+        Returns
+        -------
+        object
+            The merged result, None without `merge`.
+        """
+        token = uuid.uuid4().hex[:8]
+        common = dask.delayed(shared, name=f"shared-{token}", traverse=False)
+        call = dask.delayed(function, name=f"{title.split()[0]}-{token}", traverse=False)
+        leaves = [
+            call(common, item, dask_key_name=f"{title.split()[0]}-{token}-{number}")
+            for number, item in enumerate(items)
+        ]
+        parts: list[Any] = leaves
+        while merge is not None and len(parts) > 1:
+            groups = [parts[i : i + FAN_IN] for i in range(0, len(parts), FAN_IN)]
+            parts = [dask.delayed(_merge, pure=False)(merge, group) for group in groups]
+        report = self.on_start(title, len(leaves))
+        if self.client is not None:
+            return self._run_on_cluster(leaves, parts, merge is not None, report)
+        names = {leaf.key for leaf in leaves}
+        with _Progress(names, report):
+            results = dask.compute(*parts, scheduler="threads", num_workers=self.threads)
+        return results[0] if merge is not None else None
+
+    def _run_on_cluster(
+        self, leaves: list[Any], parts: list[Any], merged: bool, report: Advance
+    ) -> Any:
+        from distributed import as_completed
+
+        futures = self.client.compute(leaves)
+        result = self.client.compute(parts[0]) if merged else None
+        for future in as_completed(futures):
+            # A failed task raises here, with its own traceback.
+            if future.status != "finished":
+                future.result()
+            report(1)
+        return result.result() if result is not None else None
+
+
+class _Progress(Callback):
+    """Report each finished task of a set to a function."""
+
+    def __init__(self, names: set[str], report: Advance) -> None:
+        def posttask(key: str, *_: Any) -> None:
+            if key in names:
+                report(1)
+
+        super().__init__(posttask=posttask)
+
+
+def _merge(merge: Callable[[Sequence[Any]], Any], results: Sequence[Any]) -> Any:
+    return merge([result for result in results if result is not None])
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A reduction, and the lazily opened images it looks at, all on one grid."""
+
+    reduction: Reduction
+    images: tuple[xr.DataArray, ...]
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """What the tasks of one pass share: the measurements that are not done, and their states."""
+
+    measurements: Mapping[str, Measurement]
+    states: Mapping[str, Any]
+    depth: int
+
+
+def run_reductions(
+    measurements: Mapping[str, Measurement], runner: Runner, title: str = "measure"
+) -> dict[str, Any]:
+    """Reduce whole images to few numbers, all measurements side by side in as few passes as can be.
+
+    Parameters
+    ----------
+    measurements
+        By name; all images of one shape. An image that several look at should be one object: each
+        tile of it is then read once a pass.
+    runner
+        Where to run.
+    title
+        For the progress report.
+
+    Returns
+    -------
+    dict
+        What each reduction finds, by name.
+    """
+    states = {name: one.reduction.start() for name, one in measurements.items()}
+    while True:
+        open_ones = {
+            name: one
+            for name, one in measurements.items()
+            if not one.reduction.is_done(states[name])
+        }
+        if not open_ones:
+            break
+        merged = _run_pass(open_ones, states, runner, title)
+        for name, part in merged.items():
+            states[name] = measurements[name].reduction.advance(states[name], part)
+    return {name: one.reduction.finish(states[name]) for name, one in measurements.items()}
+
+
+def _run_pass(
+    open_ones: Mapping[str, Measurement], states: Mapping[str, Any], runner: Runner, title: str
+) -> dict[str, Any]:
+    shape = next(iter(open_ones.values())).images[0].shape
+    # Two cell sizes that do not divide each other need tiles that suit both.
+    cell = int(np.lcm.reduce([one.reduction.cell for one in open_ones.values()]))
+    shared = _Pass(
+        open_ones,
+        {name: states[name] for name in open_ones},
+        max(one.reduction.depth for one in open_ones.values()),
+    )
+    tiles = list_tiles((shape[0], shape[1]), runner.chunk, cell)
+    reductions = {name: one.reduction for name, one in open_ones.items()}
+    merged: dict[str, Any] = runner.run(
+        f"{title} {', '.join(open_ones)}", _look, shared, tiles, _MergeParts(reductions)
+    )
+    return merged
+
+
+def _look(shared: _Pass, tile: Tile) -> dict[str, Any]:
+    """Let every open reduction look at one tile, reading each image once."""
+    windows: dict[int, NDArray[Any]] = {}
+    parts = {}
+    for name, one in shared.measurements.items():
+        first = one.images[0]
+        window = tile.grow(shared.depth, (first.shape[0], first.shape[1]))
+        for image in one.images:
+            if id(image) not in windows:
+                windows[id(image)] = read_window(image, window).values
+        block = Block(
+            tuple(windows[id(image)] for image in one.images),
+            tile.within(window),
+            (tile.ys.start, tile.xs.start),
+            get_origin(first),
+            (first.shape[0], first.shape[1]),
+        )
+        parts[name] = one.reduction.look(shared.states[name], block)
+    return parts
+
+
+@dataclass(frozen=True)
+class _MergeParts:
+    """Merge the parts of several reductions, each by its own rule."""
+
+    reductions: Mapping[str, Reduction]
+
+    def __call__(self, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        merged = dict(results[0])
+        for result in results[1:]:
+            for name, part in result.items():
+                merged[name] = self.reductions[name].merge(merged[name], part)
+        return merged

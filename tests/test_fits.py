@@ -1,0 +1,565 @@
+"""FITS in and out: against what astropy reads from, and finds in, the same files."""
+
+import gzip
+import io
+import os
+import pickle
+import shutil
+import subprocess
+import tracemalloc
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import dask
+import numpy as np
+import pytest
+import xarray as xr
+from astropy.io import fits
+from astropy.units import Unit
+from astropy.wcs import WCS
+from dask.base import tokenize
+
+from phangs_xr.errors import GridError, InputError
+from phangs_xr.io.fits import FitsTarget, build_header, list_hdus, normalise_units, write_fits
+from phangs_xr.sky import Grid, format_wcs
+
+SHAPE = (83, 117)
+WCS_CARDS = {
+    "CTYPE1": "RA---TAN",
+    "CTYPE2": "DEC--TAN",
+    "CRVAL1": 24.173940000012345,
+    "CRVAL2": 15.78346,
+    "CRPIX1": 60.5,
+    "CRPIX2": 40.25,
+    "CD1_1": -1.0759623608071234e-05,
+    "CD1_2": 2.28702859899535e-06,
+    "CD2_1": 2.28702859899535e-06,
+    "CD2_2": 1.0759623608071e-05,
+    "RADESYS": "ICRS",
+}
+
+
+def make_header(**cards: object) -> fits.Header:
+    # Cards of astropy's own making keep no more than 20 characters of a number.
+    lines = [f"{key:<8}= {value!r}".replace("e-", "E-") for key, value in WCS_CARDS.items()]
+    header = fits.Header.fromstring("\n".join(lines), sep="\n")
+    header.update({"BUNIT": "ELECTRONS/S", "PHOTFLAM": 1.9697e-18} | cards)
+    header.add_history("drizzled")
+    return header
+
+
+def make_pixels(dtype: str = "f4", shape: tuple[int, int] = SHAPE) -> np.ndarray:
+    values = np.random.default_rng(1).normal(40.0, 20.0, shape).astype(dtype)
+    if values.dtype.kind == "f":
+        values[3:20, 40:60] = np.nan
+    return values
+
+
+def write(path: Path, *hdus: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) -> Path:
+    fits.HDUList(list(hdus)).writeto(path)
+    return path
+
+
+def make_plain(path: Path, dtype: str) -> Path:
+    return write(path, fits.PrimaryHDU(make_pixels(dtype), make_header()))
+
+
+def make_scaled(path: Path, dtype: str, blank: int | None = None, bscale: float = 0.25) -> Path:
+    """Integers whose header scales them, written without astropy's own scaling."""
+    hdu = fits.PrimaryHDU(make_pixels(dtype), make_header())
+    hdu.writeto(path)
+    with fits.open(path, mode="update", do_not_scale_image_data=True) as hdus:
+        if bscale != 1:
+            hdus[0].header.update({"BSCALE": bscale, "BZERO": 100.0})
+        if blank is not None:
+            hdus[0].header["BLANK"] = blank
+    return path
+
+
+def make_compressed(path: Path, dtype: str = "f4", **options: object) -> Path:
+    image = fits.CompImageHDU(make_pixels(dtype), make_header(), **options)
+    return write(path, fits.PrimaryHDU(), image)
+
+
+def make_gzipped(path: Path) -> Path:
+    plain = make_plain(path.with_suffix(".plain.fits"), "f4")
+    zipped = path.with_suffix(".fits.gz")
+    with gzip.open(zipped, "wb") as file:
+        file.write(plain.read_bytes())
+    plain.unlink()
+    return zipped
+
+
+KINDS = {
+    "float32": lambda path: make_plain(path, "f4"),
+    "float64": lambda path: make_plain(path, "f8"),
+    "uint8": lambda path: make_plain(path, "u1"),
+    "int16": lambda path: make_plain(path, "i2"),
+    "int32": lambda path: make_plain(path, "i4"),
+    "int64": lambda path: make_plain(path, "i8"),
+    "uint16 by BZERO": lambda path: make_plain(path, "u2"),
+    "int8 by BZERO": lambda path: make_plain(path, "i1"),
+    "int16 scaled": lambda path: make_scaled(path, "i2"),
+    "int32 scaled": lambda path: make_scaled(path, "i4"),
+    "float32 scaled": lambda path: make_scaled(path, "f4"),
+    "int16 scaled with BLANK": lambda path: make_scaled(path, "i2", blank=40),
+    "int16 with BLANK": lambda path: make_scaled(path, "i2", blank=40, bscale=1),
+    "RICE rows": lambda path: make_compressed(path, compression_type="RICE_1"),
+    "RICE tiles": lambda path: make_compressed(path, tile_shape=(30, 40)),
+    "RICE int16": lambda path: make_compressed(path, "i2", tile_shape=(30, 40)),
+    "GZIP tiles": lambda path: make_compressed(
+        path, compression_type="GZIP_2", quantize_level=0, tile_shape=(20, 117)
+    ),
+    "gzipped file": make_gzipped,
+}
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def stored(kind, tmp_path):
+    return KINDS[kind](tmp_path / "image.fits")
+
+
+@pytest.fixture
+def plain(tmp_path):
+    return make_plain(tmp_path / "ngc0628.fits", "f4")
+
+
+def read_truth(path: Path) -> np.ndarray:
+    with fits.open(path) as hdus:
+        data = hdus[-1].data
+        return data.astype(data.dtype.newbyteorder("="))
+
+
+@pytest.mark.parametrize("chunks", [None, {}, {"y": 20, "x": 117}, "auto"])
+def test_open_dataset__has_astropys_pixels(stored, chunks):
+    truth = read_truth(stored)
+    with warnings.catch_warnings():
+        # xarray says of chunks smaller than the file's tiles that they cost time.
+        warnings.filterwarnings("ignore", "The specified chunks separate", UserWarning)
+        image = xr.open_dataset(stored, chunks=chunks).image
+    assert image.dtype == truth.dtype
+    assert image.dtype.isnative
+    assert image.dims == ("y", "x")
+    values = image.values
+    assert values.dtype == truth.dtype
+    np.testing.assert_array_equal(values, truth)
+
+
+SELECTIONS = [
+    np.s_[5:60, 30:90],
+    np.s_[::7, 3::2],
+    np.s_[::-1, 100:4:-3],
+    np.s_[44],
+    np.s_[:, -1],
+    np.s_[-3, 5],
+    np.s_[[3, 80, 7], 10:12],
+]
+
+
+def test_open_dataset__reads_any_selection(stored):
+    truth, image = read_truth(stored), xr.open_dataset(stored).image
+    for key in SELECTIONS:
+        np.testing.assert_array_equal(image[key].values, truth[key])
+
+
+def test_open_dataset__labels_the_image(plain):
+    dataset = xr.open_dataset(str(plain), engine="fits")
+    assert list(dataset.data_vars) == ["image"]
+    assert dataset.image.attrs["units"] == "electron / s"
+    np.testing.assert_array_equal(dataset.y, np.arange(83))
+    np.testing.assert_array_equal(dataset.x, np.arange(117))
+    assert dataset.x.dtype == np.int64
+    truth = WCS(fits.getheader(plain)).all_pix2world([0, 116], [0, 82], 0)
+    np.testing.assert_allclose(
+        dataset.sky.wcs.all_pix2world([0, 116], [0, 82], 0), truth, rtol=1e-15
+    )
+
+
+@pytest.mark.parametrize("kind", ["float32", "RICE tiles"], indirect=True)
+def test_open_dataset__keeps_the_whole_header(stored, kind):
+    image = xr.open_dataset(stored).image
+    number = 1 if kind == "RICE tiles" else 0
+    truth = fits.getheader(stored, number)
+    assert fits.Header.fromstring(image.attrs["fits_header"], sep="\n") == truth
+    assert image.attrs["fits_header"].split("\n") == [str(card) for card in truth.cards]
+
+
+def test_open_dataset__keeps_long_and_odd_cards(tmp_path):
+    header = make_header(OBSERVER="a long name " * 20)
+    header["HIERARCH ESO TEL AMBI FWHM"] = 0.92
+    header["COMMENT"] = "it's"
+    path = write(tmp_path / "a.fits", fits.PrimaryHDU(make_pixels(), header))
+    text = xr.open_dataset(path).image.attrs["fits_header"]
+    assert fits.Header.fromstring(text, sep="\n") == fits.getheader(path)
+
+
+def test_open_dataset__of_an_image_without_sky_has_no_wcs(tmp_path):
+    path = write(tmp_path / "flat.fits", fits.PrimaryHDU(make_pixels()))
+    dataset = xr.open_dataset(path)
+    assert set(dataset.coords) == {"y", "x"}
+    assert dataset.image.attrs["units"] == ""
+    with pytest.raises(GridError, match="expected image to have the coordinate wcs"):
+        _ = dataset.image.sky.wcs
+
+
+def test_open_dataset__leaves_out_dropped_variables(plain):
+    assert "wcs" not in xr.open_dataset(plain, drop_variables="wcs").coords
+    assert not xr.open_dataset(plain, drop_variables=["image", "x"]).data_vars
+
+
+@pytest.fixture
+def maps(tmp_path):
+    """Several HDUs, as a MUSE file has them."""
+    return write(
+        tmp_path / "MAPS.fits",
+        fits.PrimaryHDU(),
+        fits.BinTableHDU.from_columns([fits.Column("id", "J", array=[1, 2])], name="BIN_ID"),
+        fits.ImageHDU(np.zeros((2, 5, 6), "f4"), name="CUBE"),
+        fits.ImageHDU(np.full((5, 6), 1, "f4"), make_header(), name="HA6562_FLUX"),
+        fits.ImageHDU(np.full((5, 6), 2, "f4"), make_header(), name="HA6562_FLUX_ERR"),
+        fits.ImageHDU(np.full((7, 6), 3, "i2")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("hdu", "value"),
+    [(None, 1), (3, 1), (4, 2), ("HA6562_FLUX", 1), ("ha6562_flux_err", 2), (5, 3)],
+)
+def test_open_dataset__takes_an_hdu_by_number_or_name(maps, hdu, value):
+    options = {} if hdu is None else {"hdu": hdu}
+    assert xr.open_dataset(maps, **options).image[0, 0] == value
+
+
+def test_list_hdus__gives_their_names(maps):
+    names = ["PRIMARY", "BIN_ID", "CUBE", "HA6562_FLUX", "HA6562_FLUX_ERR", ""]
+    assert list_hdus(maps) == names
+
+
+@pytest.mark.parametrize(
+    ("hdu", "message"),
+    [
+        (
+            "HB4861_FLUX",
+            r"expected HDU 'HB4861_FLUX' in .*MAPS.fits, found only 0 PRIMARY, 1 BIN_ID",
+        ),
+        (9, r"expected HDU 9 in .*MAPS.fits, found only .* 5 \(no name\): choose one of these"),
+        (0, r"two-dimensional image in HDU 0 of .*, found no data: choose one of the HDUs \[3, 4"),
+        (
+            "BIN_ID",
+            r"image in HDU 'BIN_ID' of .*, found a table: choose one of the HDUs \[3, 4, 5\]",
+        ),
+        ("cube", r"image in HDU 'cube' of .*, found an image of shape \(2, 5, 6\): choose one"),
+    ],
+)
+def test_open_dataset__refuses_an_hdu_that_holds_no_image(maps, hdu, message):
+    with pytest.raises(InputError, match=message):
+        xr.open_dataset(maps, hdu=hdu)
+
+
+def test_open_dataset__refuses_what_is_no_image(tmp_path):
+    with pytest.raises(InputError, match=r"expected a FITS file, found no file .*none.fits: check"):
+        xr.open_dataset(tmp_path / "none.fits")
+    text = tmp_path / "text.fits"
+    text.write_text("not FITS at all\n" * 500)
+    with pytest.raises(InputError, match=r"expected a FITS file, found .*text.fits \(No SIMPLE"):
+        xr.open_dataset(text)
+    text.write_bytes(b"")
+    with pytest.raises(InputError, match=r"expected a FITS file, found .*text.fits \(Empty"):
+        xr.open_dataset(text)
+    cube = write(tmp_path / "cube.fits", fits.PrimaryHDU(np.zeros((2, 3, 4))))
+    with pytest.raises(InputError, match=r"image in .*cube.fits, found none .*0 PRIMARY\): give"):
+        xr.open_dataset(cube)
+    with pytest.raises(InputError, match="expected the path of a FITS file, found BytesIO"):
+        xr.open_dataset(io.BytesIO(b""), engine="fits")
+
+
+@pytest.mark.parametrize("kind", ["float32", "int16 scaled", "RICE rows"], indirect=True)
+def test_open_dataset__refuses_a_truncated_file(stored):
+    size = stored.stat().st_size
+    os.truncate(stored, size - 2880 - 1)
+    message = rf"expected at least \d+ bytes in .*image.fits by its header, found {size - 2881}: "
+    with pytest.raises(InputError, match=message + "the file is truncated"):
+        xr.open_dataset(stored)
+
+
+def test_open_dataset__accepts_missing_padding(plain):
+    truth = read_truth(plain)
+    header_size = len(fits.getheader(plain).tostring())
+    os.truncate(plain, header_size + truth.nbytes)
+    np.testing.assert_array_equal(xr.open_dataset(plain).image, truth)
+    os.truncate(plain, header_size + truth.nbytes - 1)
+    with pytest.raises(InputError, match="the file is truncated"):
+        xr.open_dataset(plain)
+
+
+def test_open_dataset__reads_only_what_is_looked_at(tmp_path):
+    """A sparse file of 6.4 GB: reading it, or reserving memory for it, would show."""
+    path = tmp_path / "large.fits"
+    header = fits.PrimaryHDU(np.zeros((1, 1), "f4"), make_header()).header
+    header.update({"NAXIS1": 40000, "NAXIS2": 40000})
+    path.write_bytes(header.tostring().encode())
+    os.truncate(path, path.stat().st_size + 4 * 40000**2)
+    tracemalloc.start()
+    image = xr.open_dataset(path).image
+    assert image[30000:30010, 20000:20100].values.sum() == 0
+    chunked = xr.open_dataset(path, chunks={}).image
+    assert chunked[39990:, 39990:].values.shape == (10, 10)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60e6
+    assert chunked.chunks == ((2000,) * 20, (2000,) * 20)
+
+
+def test_open_dataset__suggests_chunks_that_suit_the_file(tmp_path, monkeypatch):
+    rows = make_compressed(tmp_path / "rows.fits")
+    tiles = make_compressed(tmp_path / "tiles.fits", tile_shape=(30, 40))
+    assert xr.open_dataset(tiles, chunks={}).image.chunks == ((30, 30, 23), (40, 40, 37))
+    monkeypatch.setattr("phangs_xr.io.fits._ROWS", 25)
+    assert xr.open_dataset(rows, chunks={}).image.chunks == ((25, 25, 25, 8), (117,))
+
+
+def test_open_dataset__takes_any_chunks_of_a_plain_file(plain):
+    image = xr.open_dataset(plain, chunks={"y": 7, "x": 50}).image
+    assert image.chunks == ((7,) * 11 + (6,), (50, 50, 17))
+    np.testing.assert_array_equal(image, read_truth(plain))
+
+
+def test_dask_names__follow_path_hdu_and_content(maps):
+    def name(hdu: int) -> str:
+        return tokenize(xr.open_dataset(maps, hdu=hdu, chunks={}).image.data)
+
+    def token(hdu: int) -> str:
+        return tokenize(xr.open_dataset(maps, hdu=hdu).image.variable._data)
+
+    for measure in (name, token):
+        first = measure(3)
+        assert measure(3) == first
+        assert measure(4) != first
+        state = maps.stat()
+        os.utime(maps, ns=(state.st_atime_ns, state.st_mtime_ns + 10**9))
+        assert measure(3) != first
+
+
+def test_open_dataset__travels(stored):
+    dataset = pickle.loads(pickle.dumps(xr.open_dataset(stored)))  # noqa: S301
+    np.testing.assert_array_equal(dataset.image, read_truth(stored))
+
+
+def test_open_dataset__finds_the_engine_by_the_name(tmp_path):
+    source = make_plain(tmp_path / "a.fits", "f4")
+    for name in ("b.FITS", "c.fit", "d.fits"):
+        copy = shutil.copy(source, tmp_path / name)
+        assert xr.open_dataset(str(copy)).image.shape == SHAPE
+    packed = make_compressed(tmp_path / "e.fits").rename(tmp_path / "e.fits.fz")
+    assert xr.open_dataset(packed).image.shape == SHAPE
+
+
+def test_open_dataset__is_right_in_threads(stored):
+    """An open file shared by threads gives wrong pixels: each read must open its own."""
+    truth = read_truth(stored)
+    image = xr.open_dataset(stored).image
+    corners = [(y, x) for y in range(0, 80, 10) for x in range(0, 110, 10)] * 3
+
+    def differs(corner: tuple[int, int]) -> bool:
+        window = np.s_[corner[0] : corner[0] + 13, corner[1] : corner[1] + 17]
+        return not np.array_equal(image[window].values, truth[window], equal_nan=True)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(differs, corners)) == 0
+
+
+@pytest.mark.parametrize("kind", ["float32", "int16 scaled", "RICE tiles"], indirect=True)
+def test_open_dataset__is_right_under_distributed(stored, client):
+    truth = read_truth(stored)
+    with client.as_current():
+        image = xr.open_dataset(stored, chunks={}).chunk(30).image
+        np.testing.assert_array_equal(image.compute(), truth)
+
+
+def test_zarr__loses_nothing(stored, tmp_path):
+    dataset = xr.open_dataset(stored)[["image"]]
+    dataset.to_zarr(tmp_path / "store.zarr", consolidated=False)
+    back = xr.open_zarr(tmp_path / "store.zarr", consolidated=False)
+    xr.testing.assert_identical(back.load(), dataset.load())
+    assert back.image.dtype == dataset.image.dtype
+    assert back.sky.grid == dataset.sky.grid
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ELECTRONS/S", "electron / s"),
+        ("electrons/s", "electron / s"),
+        ("e-/s", "electron / s"),
+        ("electron / s", "electron / s"),
+        ("electron s-1", "electron / s"),
+        ("10**(-20)*erg/s/cm**2/spaxel", "10**-20 erg s-1 cm-2"),
+        ("10**(-20)*erg/s/cm**2/pixel", "10**-20 erg s-1 cm-2"),
+        ("10**-20 erg s-1 cm-2 spaxel-1", "10**-20 erg s-1 cm-2"),
+        ("10**-20 erg s-1 cm-2", "10**-20 erg s-1 cm-2"),
+        ("1e-20 erg/s/cm^2", "10**-20 erg s-1 cm-2"),
+        ("10**(-20)*erg/s/cm**2/Angstrom", "10**-20 erg Angstrom-1 s-1 cm-2"),
+        ("Jy", "Jy"),
+        ("ELECTRONS", "electron"),
+        ("COUNTS/S", "count s-1"),
+        ("", ""),
+        ("  ", ""),
+        ("furlongs per fortnight", ""),
+        ("UNITLESS", ""),
+    ],
+)
+def test_normalise_units__translates_what_files_say(text, expected):
+    found = normalise_units(text)
+    assert found == expected
+    Unit(found)
+    assert normalise_units(found) == found
+
+
+def make_image(**attrs: object) -> xr.DataArray:
+    grid = Grid(format_wcs(make_header()), 0.0, 0.0, 1.0, 1.0, SHAPE)
+    units = {"units": "10**-20 erg s-1 cm-2"}
+    return xr.DataArray(make_pixels(), grid.coords(), ("y", "x"), "halpha", units | attrs)
+
+
+def test_build_header__says_what_holds():
+    image = make_image(photflam=1.9697000000000123e-18, object="NGC0628", fits_header="PHOTBW = 3")
+    header = build_header(image[10:, 20:], ["subtract_continuum", "bandwidth σ " + "x" * 100])
+    assert header["BUNIT"] == "10**-20 erg s-1 cm-2"
+    assert header["PHOTFLAM"] == 1.9697000000000123e-18
+    assert header["OBJECT"] == "NGC0628"
+    assert "PHOTBW" not in header
+    assert header["CD1_1"] == WCS_CARDS["CD1_1"]
+    assert header["CRPIX1"] == 40.5
+    assert (header["NAXIS1"], header["NAXIS2"]) == (97, 73)
+    assert header["HISTORY"][0] == "subtract_continuum"
+    assert "".join(header["HISTORY"][1:]) == "bandwidth ? " + "x" * 100
+
+
+def test_build_header__always_has_a_unit():
+    assert build_header(make_image(units=""))["BUNIT"] == ""
+    bare = make_image()
+    del bare.attrs["units"]
+    assert build_header(bare)["BUNIT"] == ""
+
+
+def test_build_header__refuses_an_image_that_lost_its_sky():
+    with pytest.raises(GridError, match="expected halpha to have the coordinate wcs"):
+        build_header(make_image().drop_vars("wcs"))
+
+
+def check_file(path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with fits.open(path) as hdus:
+            hdus.verify("exception")
+    if shutil.which("fitsverify"):
+        report = subprocess.run(["fitsverify", "-q", path], capture_output=True, text=True)
+        assert report.returncode == 0, report.stdout
+        assert "OK" in report.stdout
+
+
+CHUNKINGS = {
+    "in memory": lambda image: image,
+    "one chunk": lambda image: image.chunk(),
+    "ragged": lambda image: image.chunk(y=13, x=50),
+    "full rows": lambda image: image.chunk(y=13, x=-1),
+}
+
+
+@pytest.mark.parametrize("chunk", CHUNKINGS.values(), ids=CHUNKINGS)
+@pytest.mark.parametrize("scheduler", ["threads", "synchronous"])
+def test_write_fits__writes_these_pixels(tmp_path, chunk, scheduler):
+    image = make_image(photflam=1.9697e-18)
+    path = tmp_path / "ngc0628_halpha.fits"
+    with dask.config.set(scheduler=scheduler):
+        write_fits(chunk(image), path, ["subtract_continuum"])
+    check_file(path)
+    data = fits.getdata(path)
+    assert data.dtype == np.dtype(">f4")
+    np.testing.assert_array_equal(data.astype("f4").view("u4"), image.values.view("u4"))
+    assert [file.name for file in tmp_path.iterdir()] == ["ngc0628_halpha.fits"]
+
+
+def test_write_fits__under_distributed_equals_that_of_threads(tmp_path, client):
+    image = make_image().chunk(y=13, x=50)
+    write_fits(image, tmp_path / "threads.fits")
+    with client.as_current():
+        write_fits(image, tmp_path / "workers.fits")
+        write_fits(client.persist(image), tmp_path / "persisted.fits")
+    truth = (tmp_path / "threads.fits").read_bytes()
+    assert (tmp_path / "workers.fits").read_bytes() == truth
+    assert (tmp_path / "persisted.fits").read_bytes() == truth
+    np.testing.assert_array_equal(fits.getdata(tmp_path / "workers.fits"), make_pixels())
+
+
+def test_write_fits__and_opening_lose_nothing(tmp_path):
+    image = make_image()[5:70:2, ::-1]
+    write_fits(image, tmp_path / "a.fits")
+    back = xr.open_dataset(tmp_path / "a.fits").image
+    assert back.dtype == np.float32
+    np.testing.assert_array_equal(back, image)
+    assert back.attrs["units"] == image.attrs["units"]
+    np.testing.assert_array_equal(back.sky.footprint, image.sky.footprint)
+
+
+@pytest.mark.parametrize("dtype", ["f8", "i2", "u1", "?"])
+def test_write_fits__makes_float32_of_other_types(tmp_path, dtype):
+    image = make_image().fillna(0).astype(dtype)
+    write_fits(image, tmp_path / "a.fits")
+    np.testing.assert_array_equal(fits.getdata(tmp_path / "a.fits"), image.values.astype("f4"))
+
+
+def test_write_fits__streams_an_image_that_is_opened_lazily(plain, tmp_path, monkeypatch):
+    monkeypatch.setattr("phangs_xr.io.fits.CHUNK", 30)
+    image = xr.open_dataset(plain).image.T
+    write_fits(image, tmp_path / "copy.fits")
+    np.testing.assert_array_equal(fits.getdata(tmp_path / "copy.fits"), read_truth(plain))
+
+
+def test_write_fits__gives_the_same_bytes_again(tmp_path):
+    for name in ("a.fits", "b.fits"):
+        write_fits(make_image().chunk(40), tmp_path / name, ["a", "b"])
+    assert (tmp_path / "a.fits").read_bytes() == (tmp_path / "b.fits").read_bytes()
+
+
+def test_write_fits__that_fails_leaves_the_old_file(tmp_path):
+    path = tmp_path / "halpha.fits"
+    write_fits(make_image(), path)
+    old = path.read_bytes()
+
+    def fail(block: np.ndarray) -> np.ndarray:
+        raise RuntimeError("no more")
+
+    broken = make_image().chunk(40)
+    broken = broken.copy(data=broken.data.map_blocks(fail, dtype="f4"))
+    with pytest.raises(RuntimeError, match="no more"):
+        write_fits(broken, path)
+    assert path.read_bytes() == old
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_fits_target__has_its_name_only_when_finished(tmp_path):
+    image = make_image()
+    target = FitsTarget.create(tmp_path / "a.fits", build_header(image), SHAPE)
+    target = pickle.loads(pickle.dumps(target))  # noqa: S301
+    target[50:, 60:] = image.values[50:, 60:]
+    target[:50, :] = image.values[:50]
+    target[50:, :60] = image.values[50:, :60]
+    assert not (tmp_path / "a.fits").exists()
+    assert target.partial.stat().st_size % 2880 == 0
+    target.finish()
+    check_file(tmp_path / "a.fits")
+    np.testing.assert_array_equal(fits.getdata(tmp_path / "a.fits"), image)
+    assert not target.partial.exists()
+
+
+def test_fits_target__refuses_blocks_of_another_size(tmp_path):
+    target = FitsTarget.create(tmp_path / "a.fits", build_header(make_image()), SHAPE)
+    with pytest.raises(ValueError, match="reshape"):
+        target[:3, :4] = np.zeros((3, 5))

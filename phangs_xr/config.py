@@ -167,7 +167,9 @@ def load_config(path: str | Path) -> Config:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        message = f"{path}: expected a configuration file, found none: write one with 'phangs-xr init'"
+        message = (
+            f"{path}: expected a configuration file, found none: write one with 'phangs-xr init'"
+        )
         raise InputError(message) from None
     except IsADirectoryError:
         message = f"{path}: expected a configuration file (TOML), found a directory"

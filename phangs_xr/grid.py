@@ -27,6 +27,9 @@ _log = logging.getLogger(__name__)
 ONE_GRID_TOLERANCE = 0.01
 """Pixels by which the corners of two grids may differ and the grids still be one."""
 
+NODE_STEP = 50
+"""Pixels between the nodes on which positions are exact: 6e-10 px off between two TAN grids."""
+
 _ARCSEC2 = 3600.0**2
 
 
@@ -161,6 +164,11 @@ def _get_grid(image: xr.DataArray | xr.Dataset, name: str) -> Grid:
             f"expected {name} to have the coordinate wcs, found {sorted(map(str, image.coords))}: "
             f"open it from FITS, or, if it is a combination of images, combine images of one grid"
         )
+    if image.coords["wcs"].ndim:
+        raise GridError(
+            f"expected one wcs for all of {name}, found {image.coords['wcs'].size}: "
+            f"take one image of those that were stacked"
+        )
     y0, dy = _get_axis(image, "y", name)
     x0, dx = _get_axis(image, "x", name)
     return Grid(
@@ -281,7 +289,7 @@ def _list_differences(a: Grid, b: Grid) -> list[str]:
 
 
 def map_pixels_between(
-    target: Grid, source: Grid, step: int = 50
+    target: Grid, source: Grid, step: int = NODE_STEP
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Find where in `source` each pixel centre of `target` falls.
 
@@ -325,24 +333,23 @@ def find_overlap(target: Grid, source: Grid, pad: int) -> tuple[slice, slice]:
     tuple of slice
         Rows and columns of `source`, clipped to it; both empty where the two do not meet.
     """
-    step = 50
-    rows = _list_extremes(target.y0, target.dy, target.shape[0], step)
-    cols = _list_extremes(target.x0, target.dx, target.shape[1], step)
-    weights = _weigh_nodes(rows, step), _weigh_nodes(cols, step)
+    rows = _list_extremes(target.y0, target.dy, target.shape[0])
+    cols = _list_extremes(target.x0, target.dx, target.shape[1])
+    weights = _weigh_nodes(rows, NODE_STEP), _weigh_nodes(cols, NODE_STEP)
     windows = [
         _clip(_interpolate(nodes, *weights), size, pad)
-        for nodes, size in zip(_map_nodes(target, source, step), source.shape, strict=True)
+        for nodes, size in zip(_map_nodes(target, source, NODE_STEP), source.shape, strict=True)
     ]
     if any(window.start >= window.stop for window in windows):
         return slice(0, 0), slice(0, 0)
     return windows[0], windows[1]
 
 
-def _list_extremes(first: float, step: float, count: int, node_step: int) -> NDArray[np.float64]:
+def _list_extremes(first: float, step: float, count: int) -> NDArray[np.float64]:
     """Positions between which bilinear interpolation has no extreme: both ends and the nodes."""
-    ends = sorted((first, first + step * (count - 1)))
-    nodes = np.arange(math.ceil(ends[0] / node_step), math.floor(ends[1] / node_step) + 1.0)
-    return np.unique(np.concatenate([ends, node_step * nodes]))
+    low, high = sorted((first, first + step * (count - 1)))
+    nodes = np.arange(math.ceil(low / NODE_STEP), math.floor(high / NODE_STEP) + 1.0)
+    return np.unique(np.concatenate([[low, high], NODE_STEP * nodes]))
 
 
 def _clip(positions: NDArray[np.float64], size: int, pad: int) -> slice:
@@ -376,9 +383,8 @@ def _convert(
 
 
 def _list_nodes(first: float, step: float, count: int, node_step: int) -> NDArray[np.float64]:
-    ends = sorted((first, first + step * (count - 1)))
-    before, after = math.floor(ends[0] / node_step), math.floor(ends[1] / node_step) + 1
-    return node_step * np.arange(before, after + 1, dtype=np.float64)
+    low, high = sorted((first, first + step * (count - 1)))
+    return node_step * np.arange(math.floor(low / node_step), math.floor(high / node_step) + 2.0)
 
 
 def _weigh_nodes(

@@ -176,7 +176,8 @@ def _check_data(name: str, image: xr.DataArray) -> None:
 
 def _measure_offset(tile: Tile, shape: tuple[int, int]) -> float:
     return sum(
-        abs(part.start + part.stop - size) for part, size in zip((tile.ys, tile.xs), shape, strict=True)
+        abs(part.start + part.stop - size)
+        for part, size in zip((tile.ys, tile.xs), shape, strict=True)
     )
 
 

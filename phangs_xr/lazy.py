@@ -275,7 +275,9 @@ def reduce_images(reduction: Reduction, *images: xr.DataArray) -> Any:
 def label_number(value: Any, name: str, units: str) -> xr.DataArray:
     """Return one measured number as a 0-d labelled array, lazy if the number is."""
     if isinstance(value, Delayed):
-        return xr.DataArray(da.from_delayed(value, (), dtype=float), name=name, attrs={"units": units})
+        return xr.DataArray(
+            da.from_delayed(value, (), dtype=float), name=name, attrs={"units": units}
+        )
     return xr.DataArray(np.float64(value), name=name, attrs={"units": units})
 
 
@@ -299,7 +301,9 @@ def _unify(images: Sequence[xr.DataArray]) -> list[Any]:
     chunked = next((image for image in images if is_chunked(image)), None)
     chunks: Any = chunked.data.chunks if chunked is not None else DEFAULT_CHUNK
     return [
-        image.data.rechunk(chunks) if is_chunked(image) else da.from_array(image.data, chunks=chunks)
+        image.data.rechunk(chunks)
+        if is_chunked(image)
+        else da.from_array(image.data, chunks=chunks)
         for image in images
     ]
 
@@ -350,16 +354,18 @@ class _Span:
 
 
 def _look_at_block(
-    *operands: Any, reduction: Reduction, state: Any, origin: tuple[int, int], shape: tuple[int, int]
+    *operands: Any,
+    reduction: Reduction,
+    state: Any,
+    origin: tuple[int, int],
+    shape: tuple[int, int],
 ) -> NDArray[Any]:
     *arrays, row_spans, column_spans = operands
     row, column = row_spans[0], column_spans[0]
     result = np.empty((1, 1), dtype=object)
     if reduction.is_done(state):
         return result
-    block = Block(
-        tuple(arrays), (row.core, column.core), (row.start, column.start), origin, shape
-    )
+    block = Block(tuple(arrays), (row.core, column.core), (row.start, column.start), origin, shape)
     result[0, 0] = reduction.look(state, block)
     return result
 
@@ -394,7 +400,9 @@ def _align_chunks(chunks: Sequence[int], cell: int, least: int) -> tuple[int, ..
     return (*sizes, total - sum(sizes))
 
 
-def _reduce_lazily(reduction: Reduction, images: Sequence[xr.DataArray], fan_in: int = 8) -> Delayed:
+def _reduce_lazily(
+    reduction: Reduction, images: Sequence[xr.DataArray], fan_in: int = 8
+) -> Delayed:
     arrays = _unify(images)
     shape = arrays[0].shape
     if reduction.cell > 1 or reduction.depth:

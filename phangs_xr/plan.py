@@ -205,8 +205,10 @@ def make_plan(
             redone.add(step.name)
         keys[f"step {step.name}"] = key
         planned.append(PlannedStep(step, options, inputs, outputs, key, done))
-    return Plan(tuple(planned), {step.name: holes.get(step.name, ()) for step in steps
-                                 if step.name not in needed})
+    return Plan(
+        tuple(planned),
+        {step.name: holes.get(step.name, ()) for step in steps if step.name not in needed},
+    )
 
 
 @dataclass(frozen=True)
@@ -291,7 +293,9 @@ def _find_needed(
         outputs = asked & {*step.outputs, *step.numbers}
         if step.name in holes or not outputs:
             continue
-        needed[step.name] = {name for name in outputs & {*step.outputs} if _is_made(name, step, given)}
+        needed[step.name] = {
+            name for name in outputs & {*step.outputs} if _is_made(name, step, given)
+        }
         asked |= {name for name in _list_needs(step) if name in PRODUCTS or name in NUMBERS}
     return needed
 

@@ -104,9 +104,7 @@ BARNES2023 = (
         sources=("nebula_mask", "star_mask"),
     ),
     Step(steps.regrid_muse, steps.RegridMuse, ("musehalpha_regrid",)),
-    Step(
-        steps.smooth_hst, steps.SmoothHst, ("halpha_smoothed",), find_halo=steps.smooth_hst_halo
-    ),
+    Step(steps.smooth_hst, steps.SmoothHst, ("halpha_smoothed",), find_halo=steps.smooth_hst_halo),
     Step(
         steps.compare_images,
         steps.CompareImages,

@@ -56,11 +56,17 @@ _PRODUCTS = (
     Product("diff_anchored", "hst", FLUX, "H-alpha flux anchored to MUSE by the difference", True),
     Product("anchored_intnegs", "hst", FLUX, "Anchored flux, negatives interpolated", True),
     Product("fit_anchored", "hst", FLUX, "H-alpha flux anchored to MUSE by a line", True),
-    Product("fit_anchored_intnegs", "hst", FLUX, "Line-anchored flux, negatives interpolated", True),
+    Product(
+        "fit_anchored_intnegs", "hst", FLUX, "Line-anchored flux, negatives interpolated", True
+    ),
     Product("anchored_wnoise", "hst", FLUX, "Anchored flux with noise added", True),
     Product("anchored_intnegs_wnoise", "hst", FLUX, "Interpolated anchored flux with noise", True),
     Product(
-        "anchored_intnegs_nocosmic", "hst", FLUX, "Interpolated anchored flux, cosmic rays cut", True
+        "anchored_intnegs_nocosmic",
+        "hst",
+        FLUX,
+        "Interpolated anchored flux, cosmic rays cut",
+        True,
     ),
     Product("cosmic_mask", "hst", RATIO, "1 where a cosmic ray was cut"),
     Product("nebula_mask", "muse", RATIO, "Nebula region_ID, NaN outside"),

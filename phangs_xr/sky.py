@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from astropy import units as u
-from astropy.coordinates import SkyCoord
+from astropy.coordinates import ICRS, SkyCoord
 from astropy.io import fits
+from astropy.time import Time
 from astropy.wcs import WCS
 from astropy.wcs.utils import (
-    celestial_frame_to_wcs,
     proj_plane_pixel_scales,
 )
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ from phangs_xr.grid import (
     measure_separation,
     require_one_grid,
 )
-from phangs_xr.wcs import format_wcs, get_astropy_frame, get_frame, parse_wcs, strip_header
+from phangs_xr.wcs import format_wcs, get_astropy_frame, parse_wcs, strip_header
 
 __all__ = [
     "Grid",
@@ -282,8 +282,10 @@ def _get_raw_position(center: SkyCoord | tuple[float, float], wcs: Any) -> tuple
     if not isinstance(center, SkyCoord):
         lon, lat = center
         return float(lon), float(lat)
-    if get_frame(celestial_frame_to_wcs(center.frame)) != get_frame(wcs):
-        center = center.transform_to(get_astropy_frame(wcs))
+    frame = get_astropy_frame(wcs)
+    is_j2000 = center.frame.name == "fk5" and center.equinox == Time("J2000")
+    if not (is_j2000 and isinstance(frame, ICRS)):
+        center = center.transform_to(frame)
     return float(center.spherical.lon.deg), float(center.spherical.lat.deg)
 
 

@@ -26,6 +26,9 @@ _BINS = 1 << 16
 _SMALL = 1 << 20
 """Images of up to this many pixels keep all their values: two passes are then always enough."""
 
+_NOT_FINITE = np.r_[: int(0x007F) + 1, int(0xFF80) : _BINS]
+"""Bins of infinities and NaN, whose exponent is all ones."""
+
 Numbers = dict[str, float]
 
 
@@ -61,8 +64,11 @@ class Counts:
 
 
 def encode_values(image: NDArray[Any]) -> NDArray[np.uint32]:
-    """Return the finite pixels as integers that sort as their float32 values do."""
-    values = image[np.isfinite(image)].astype(np.float32, copy=False)
+    """Return an image's values, in one row, as integers that sort as their float32 values do.
+
+    Infinities and NaN fall into bins that no finite value has.
+    """
+    values = np.ravel(image).astype(np.float32, copy=False)
     # Adding zero turns -0.0, which is as much a zero as the other, into 0.0.
     bits = (values + np.float32(0)).view(np.uint32)
     flip = (bits.view(np.int32) >> 31).view(np.uint32) | np.uint32(0x80000000)
@@ -75,17 +81,28 @@ def decode_values(keys: NDArray[np.uint32]) -> NDArray[np.float64]:
     return bits.view(np.float32).astype(np.float64)
 
 
-def count_coarsely(keys: NDArray[np.uint32]) -> NDArray[np.int64]:
-    """Return per coarse bin the count, the sum of the lower 16 bits, and of their squares."""
+def count_coarsely(keys: NDArray[np.uint32], moments: bool = True) -> NDArray[np.int64]:
+    """Return per coarse bin of finite values the count, and sums of the lower 16 bits.
+
+    Parameters
+    ----------
+    keys
+        From `encode_values`.
+    moments
+        Whether the sums of the lower 16 bits and of their squares are needed; zero otherwise.
+    """
     total = np.zeros((3, _BINS), dtype=np.int64)
     # A float64 weight sum stays an exact integer up to 2^53: a million squares below 2^32.
     for start in range(0, keys.size, _SMALL):
         part = keys[start : start + _SMALL]
         coarse = (part >> 16).astype(np.intp)
-        low = (part & np.uint32(0xFFFF)).astype(np.float64)
         total[0] += np.bincount(coarse, minlength=_BINS)
+        if not moments:
+            continue
+        low = (part & np.uint32(0xFFFF)).astype(np.float64)
         total[1] += np.bincount(coarse, weights=low, minlength=_BINS).astype(np.int64)
         total[2] += np.bincount(coarse, weights=low * low, minlength=_BINS).astype(np.int64)
+    total[:, _NOT_FINITE] = 0
     return total
 
 
@@ -259,10 +276,13 @@ class AskDistribution:
         What to ask.
     transform
         Applied to the block's owned arrays to give the values to count; the first array if None.
+    moments
+        Whether the query asks for means or standard deviations.
     """
 
     query: Query
     transform: Callable[..., NDArray[Any]] | None = None
+    moments: bool = False
     depth: int = 0
     cell: int = 1
     # The guesses are good to a fraction of a bin, so two passes are the rule; each further one
@@ -278,7 +298,7 @@ class AskDistribution:
         values = self.transform(*block.owned) if self.transform else block.owned[0]
         keys = encode_values(values)
         if state.wanted is None:
-            return count_coarsely(keys)
+            return count_coarsely(keys, self.moments)
         return np.unique(keys[state.wanted[keys >> 16]], return_counts=True)
 
     def merge(self, one: Any, other: Any) -> Any:
@@ -471,6 +491,7 @@ def find_clipped_statistics(
 
     Equal to `astropy.stats.sigma_clipped_stats` of all finite pixels; lazy in, lazy out.
     """
-    numbers = reduce_images(AskDistribution(ClippedStatistics(sigma, max_iterations)), image)
+    query = ClippedStatistics(sigma, max_iterations)
+    numbers = reduce_images(AskDistribution(query, moments=True), image)
     units = str(image.attrs.get("units", ""))
     return {name: label_number(numbers[name], name, units) for name in ("mean", "median", "std")}

@@ -2,6 +2,11 @@
 
 import pytest
 from distributed import Client, LocalCluster
+from hypothesis import settings
+
+# No example may fail because the machine is busy, and none leaves files in the checkout.
+settings.register_profile("here", deadline=None, database=None)
+settings.load_profile("here")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """FITS in and out: against what astropy reads from, and finds in, the same files."""
 
+import errno
 import gzip
 import io
 import os
@@ -21,7 +22,14 @@ from astropy.wcs import WCS
 from dask.base import tokenize
 
 from phangs_xr.errors import GridError, InputError
-from phangs_xr.io.fits import FitsTarget, build_header, list_hdus, normalise_units, write_fits
+from phangs_xr.io.fits import (
+    FitsBackend,
+    FitsTarget,
+    build_header,
+    list_hdus,
+    normalise_units,
+    write_fits,
+)
 from phangs_xr.sky import Grid, format_wcs
 
 SHAPE = (83, 117)
@@ -288,6 +296,13 @@ def test_open_dataset__refuses_a_truncated_file(stored):
         xr.open_dataset(stored)
 
 
+def test_open_dataset__refuses_a_truncated_gzip_file(tmp_path):
+    path = make_gzipped(tmp_path / "a.fits")
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(InputError, match=r"expected a FITS file, found .*a.fits.gz \(.*complete"):
+        xr.open_dataset(path)
+
+
 def test_open_dataset__accepts_missing_padding(plain):
     truth = read_truth(plain)
     header_size = len(fits.getheader(plain).tostring())
@@ -331,13 +346,22 @@ def test_open_dataset__takes_any_chunks_of_a_plain_file(plain):
 
 
 def test_dask_names__follow_path_hdu_and_content(maps):
+    # Otherwise dask draws random names for objects it does not know.
+    with dask.config.set({"tokenize.ensure-deterministic": True}):
+        check_names(maps)
+
+
+def check_names(maps: Path) -> None:
     def name(hdu: int) -> str:
         return tokenize(xr.open_dataset(maps, hdu=hdu, chunks={}).image.data)
 
     def token(hdu: int) -> str:
         return tokenize(xr.open_dataset(maps, hdu=hdu).image.variable._data)
 
-    for measure in (name, token):
+    def whole(hdu: int) -> str:
+        return tokenize(xr.open_dataset(maps, hdu=hdu))
+
+    for measure in (name, token, whole):
         first = measure(3)
         assert measure(3) == first
         assert measure(4) != first
@@ -360,6 +384,17 @@ def test_open_dataset__finds_the_engine_by_the_name(tmp_path):
     assert xr.open_dataset(packed).image.shape == SHAPE
 
 
+def test_guess_can_open__leaves_other_things_to_other_backends(tmp_path):
+    backend = FitsBackend()
+    assert backend.guess_can_open(tmp_path / "a.fits")
+    assert not backend.guess_can_open("a.nc")
+    assert not backend.guess_can_open("a.zarr")
+    assert not backend.guess_can_open(io.BytesIO())
+
+
+@pytest.mark.parametrize(
+    "kind", ["float32", "int16 scaled", "RICE rows", "RICE tiles", "gzipped file"], indirect=True
+)
 def test_open_dataset__is_right_in_threads(stored):
     """An open file shared by threads gives wrong pixels: each read must open its own."""
     truth = read_truth(stored)
@@ -382,6 +417,9 @@ def test_open_dataset__is_right_under_distributed(stored, client):
         np.testing.assert_array_equal(image.compute(), truth)
 
 
+@pytest.mark.parametrize(
+    "kind", ["float32", "float64", "int16", "uint16 by BZERO", "RICE tiles"], indirect=True
+)
 def test_zarr__loses_nothing(stored, tmp_path):
     dataset = xr.open_dataset(stored)[["image"]]
     dataset.to_zarr(tmp_path / "store.zarr", consolidated=False)
@@ -516,7 +554,7 @@ def test_write_fits__makes_float32_of_other_types(tmp_path, dtype):
 
 
 def test_write_fits__streams_an_image_that_is_opened_lazily(plain, tmp_path, monkeypatch):
-    monkeypatch.setattr("phangs_xr.io.fits.CHUNK", 30)
+    monkeypatch.setattr("phangs_xr.io.fits_target._BAND", 2000)
     image = xr.open_dataset(plain).image.T
     write_fits(image, tmp_path / "copy.fits")
     np.testing.assert_array_equal(fits.getdata(tmp_path / "copy.fits"), read_truth(plain))
@@ -557,6 +595,22 @@ def test_fits_target__has_its_name_only_when_finished(tmp_path):
     check_file(tmp_path / "a.fits")
     np.testing.assert_array_equal(fits.getdata(tmp_path / "a.fits"), image)
     assert not target.partial.exists()
+
+
+def test_fits_target__leaves_nothing_where_the_disk_is_full(tmp_path, monkeypatch):
+    def fail(*arguments: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", fail)
+    with pytest.raises(OSError, match="No space left"):
+        FitsTarget.create(tmp_path / "a.fits", build_header(make_image()), SHAPE)
+    assert not list(tmp_path.iterdir())
+
+
+def test_fits_target__manages_where_space_cannot_be_reserved(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "posix_fallocate")
+    write_fits(make_image(), tmp_path / "a.fits")
+    check_file(tmp_path / "a.fits")
 
 
 def test_fits_target__refuses_blocks_of_another_size(tmp_path):

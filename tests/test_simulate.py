@@ -167,9 +167,10 @@ def test_muse_sees_the_same_sky_as_hst(tmp_path: Path, rotation: float) -> None:
     simulate_galaxy(tmp_path, galaxy)
     expected = truth_on_muse(tmp_path, galaxy)
     muse = read(tmp_path, "muse/*MAPS.fits", "HA6562_FLUX")
-    seen = np.isfinite(muse)
-    assert muse[seen].sum() == pytest.approx(expected[seen].sum(), rel=0.002)
-    inner = ndimage.binary_erosion(seen, iterations=2)
+    # Light from beyond the truth's own border reaches a few spaxels into it.
+    inner = ndimage.binary_erosion(np.isfinite(muse + expected), iterations=6)
+    assert inner.mean() > 0.25
+    assert muse[inner].sum() == pytest.approx(expected[inner].sum(), rel=0.002)
     assert np.abs(muse - expected)[inner].max() < 0.005 * expected[inner].max()
 
 
@@ -182,7 +183,7 @@ def test_flux_is_conserved_between_the_grids(quiet: Path) -> None:
         y, x = np.indices(image.shape)
         ra, dec = WCS(header(quiet, pattern, hdu)).all_pix2world(x, y, 0)
         east = (ra - 24.17394) * 3600 * np.cos(np.deg2rad(15.78346))
-        distance = np.hypot(east + 1.7, (dec - 15.78346) * 3600 - 0.5)
+        distance = np.hypot(east + 1.4, (dec - 15.78346) * 3600 - 2.4)
         window = np.where(distance < 6.5, np.cos(np.pi * distance / 13) ** 2, 0)
         assert np.isfinite(image[window > 0]).all()
         fluxes.append((image[window > 0] * window[window > 0]).sum())
@@ -340,6 +341,18 @@ def test_catalogue_matches_the_mask(noisy: Path) -> None:
     assert (own["HA6562_FLUX_CORR"] > own["HA6562_FLUX"]).all()
 
 
+def test_some_nebulae_lie_outside_the_mosaic(noisy: Path) -> None:
+    """As in NGC 628, so that whoever measures them has uncovered spaxels to deal with."""
+    mask = read(noisy, "muse/NGC0628_nebulae_mask_V2.fits")
+    narrow = read(noisy, "hst/*f658n*sci.fits")
+    y, x = np.indices(mask.shape)
+    sky = WCS(header(noisy, "muse/NGC0628_nebulae_mask_V2.fits")).all_pix2world(x, y, 0)
+    column, row = WCS(header(noisy, "hst/*f658n*sci.fits")).all_world2pix(*sky, 0)
+    covered = ndimage.map_coordinates(narrow, (row, column), order=0, cval=0) != 0
+    share = ndimage.mean(covered, mask, np.arange(mask.max() + 1))
+    assert 0 < np.count_nonzero(share < 1) < 0.2 * share.size
+
+
 def test_regions_are_where_the_table_says(quiet: Path) -> None:
     truth = read(quiet, "truth/halpha.fits")
     regions = Table.read(quiet / "truth/regions.csv", format="ascii.csv")
@@ -376,17 +389,19 @@ def test_diffuse_gas_holds_its_share(quiet: Path) -> None:
 
 
 def test_stars_are_masked(tmp_path: Path) -> None:
-    galaxy = replace(QUIET, size=400, bulge_brightness=0.0, clusters_per_megapixel=0.0)
-    galaxy = replace(galaxy, stars_per_megapixel=60.0)
-    simulate_galaxy(tmp_path, galaxy)
-    mask = read(tmp_path, "muse/NGC0628_starmask.fits")
-    light = read(tmp_path, "muse/NGC0628-0.92asec_ACS_F814W.fits")
+    """What stars add to MUSE's red band is brightest where the mask is set, and small elsewhere."""
+    crowded = replace(QUIET, size=400, stars_per_megapixel=60.0)
+    simulate_galaxy(tmp_path / "with", crowded)
+    simulate_galaxy(tmp_path / "without", replace(crowded, stars_per_megapixel=0.0))
+    name = "muse/NGC0628-0.92asec_ACS_F814W.fits"
+    added = read(tmp_path / "with", name) - read(tmp_path / "without", name)
+    mask = read(tmp_path / "with", "muse/NGC0628_starmask.fits")
     assert set(np.unique(mask)) == {0, 1}
-    contrast = light - ndimage.median_filter(light, 15)
-    contrast[np.isnan(contrast)] = -np.inf
-    peaks = np.argsort(contrast, axis=None)[-5:]
-    assert mask.ravel()[peaks].all()
-    assert mask.mean() < 0.3
+    assert not read(tmp_path / "without", "muse/NGC0628_starmask.fits").any()
+    seen = np.isfinite(added)
+    assert np.mean(mask) < 0.3
+    assert added[seen & (mask == 0)].max() < 0.15 * added[seen].max()
+    assert added[seen & (mask == 1)].sum() > 0.7 * added[seen].sum()
 
 
 @pytest.mark.parametrize(

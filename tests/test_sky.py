@@ -13,7 +13,7 @@ import xarray as xr
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.nddata import Cutout2D
-from astropy.wcs import WCS
+from astropy.wcs import WCS, DistortionLookupTable
 from astropy.wcs.utils import pixel_to_pixel, proj_plane_pixel_area
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -68,8 +68,17 @@ SIP_TERMS = {
     "B_0_2": 2.3e-6,
     "B_1_1": -4.1e-6,
 }
+TPV_TERMS = {
+    "CTYPE1": "RA---TPV",
+    "CTYPE2": "DEC--TPV",
+    "PV1_1": 1.0001,
+    "PV1_4": 0.3,
+    "PV2_1": 0.9998,
+    "PV2_5": -0.2,
+}
 HEADERS = {
     "cd": TAN | CD,
+    "tpv": TAN | CD | TPV_TERMS,
     "rotated": TAN | ROTATED,
     "sip": TAN | CD | SIP_TERMS,
     "swapped": TAN
@@ -168,6 +177,23 @@ def test_format_wcs__refuses_broken_headers():
         format_wcs(make_header(CTYPE2="DEC--SIN"))
 
 
+def test_format_wcs__refuses_look_up_tables():
+    wcs = WCS(make_header())
+    wcs.cpdis1 = DistortionLookupTable(np.ones((2, 2), "f4"), (1, 1), (1, 1), (100, 100))
+    with pytest.raises(InputError, match="distortion look-up tables: use a drizzled image"):
+        format_wcs(wcs)
+
+
+def test_format_wcs__knows_galactic_systems():
+    cards = {"CTYPE1": "GLON-TAN", "CTYPE2": "GLAT-TAN"}
+    grid = make_grid(**cards)
+    assert "RADESYS" not in grid.wcs
+    truth = WCS(make_header(**cards)).pixel_to_world(7, 9)
+    lon, lat = grid.to_sky(9, 7)
+    assert (lon, lat) == pytest.approx((truth.l.deg, truth.b.deg), rel=1e-14)
+    assert make_image(grid).sky.cutout(truth.icrs, 0.04).size == 1
+
+
 def test_format_wcs__takes_the_sky_out_of_more_axes():
     cube = make_header(WCSAXES=3, CTYPE3="AWAV", CUNIT3="m", CRVAL3=5e-7, CDELT3=1e-10, CD3_3=1e-10)
     assert format_wcs(cube) == format_wcs(make_header())
@@ -217,6 +243,17 @@ def test_slices__hold_the_pixels_their_coordinates_name(select):
     cols, rows = locate_in_original(image)
     np.testing.assert_array_equal(cols, np.broadcast_to(image.x, image.shape))
     np.testing.assert_array_equal(rows, np.broadcast_to(image.y.values[:, None], image.shape))
+
+
+def test_strided_slices__scale_the_inverse_distortion_too():
+    cards = SIP_TERMS | {"AP_ORDER": 2, "AP_2_0": -3e-6, "BP_ORDER": 2, "BP_1_1": 4e-6}
+    original = WCS(make_header("sip", **cards))
+    sliced = make_image(make_grid("sip", **cards))[10::3, 4::2].sky.wcs
+    positions = np.array([[50.0, 20.0], [130.0, 160.0], [7.0, 99.0]])
+    origin, step = np.array([4.0, 10.0]), np.array([2.0, 3.0])
+    truth = (original.sip_foc2pix(positions, 0) - origin) / step
+    assert np.abs(truth * step + origin - positions).max() > 0.01
+    np.testing.assert_allclose(sliced.sip_foc2pix((positions - origin) / step, 0), truth, atol=1e-9)
 
 
 def test_coarsen__puts_centres_at_the_mean_of_the_pixels_they_hold():
@@ -330,6 +367,12 @@ def test_footprint__is_astropys(kind):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (
+            lambda i: xr.concat(
+                [i, i.assign_coords(wcs="")], "band", coords="all", compat="equals"
+            ),
+            r"expected one wcs for all of halpha, found 2: take one image",
+        ),
         (lambda i: i.drop_vars("wcs"), r"expected halpha to have the coordinate wcs, found"),
         (lambda i: i.isel(x=[3, 9, 1]), r"evenly spaced pixels in x of halpha, found 3, 9, 1"),
         (lambda i: i.isel(y=[0, 1, 2, 4]), r"evenly spaced pixels in y of halpha.*with slices"),

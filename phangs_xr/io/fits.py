@@ -1,9 +1,10 @@
-"""FITS images as lazy xarray datasets, and back to FITS chunk by chunk in bounded memory."""
+"""FITS images as lazy xarray datasets: the backend `fits` of `xr.open_dataset`."""
 
 import os
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,19 @@ from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
 from phangs_xr.errors import InputError
-from phangs_xr.grid import Grid, get_grid
-from phangs_xr.wcs import format_card, format_wcs
+from phangs_xr.grid import Grid
+from phangs_xr.io.fits_target import FitsTarget, build_header, write_fits
+from phangs_xr.wcs import format_wcs
+
+__all__ = [
+    "FitsArray",
+    "FitsBackend",
+    "FitsTarget",
+    "build_header",
+    "list_hdus",
+    "normalise_units",
+    "write_fits",
+]
 
 CHUNK = 2000
 """Side of the chunks [px] where the file suggests none."""
@@ -27,9 +39,7 @@ CHUNK = 2000
 _ROWS = 500
 """Rows of a chunk where the file is compressed row by row: a chunk must span the full width."""
 
-_BLOCK = 2880
 _SUFFIXES = (".fits", ".fit", ".fits.gz", ".fits.fz")
-_PHOTOMETRY = ("photflam", "photplam", "photbw")
 
 
 class FitsBackend(BackendEntrypoint):
@@ -120,9 +130,6 @@ class FitsArray(BackendArray):
             key, self.shape, indexing.IndexingSupport.BASIC, self._read
         )
 
-    def __dask_tokenize__(self) -> tuple[Any, ...]:
-        return (type(self).__name__, self.path, self.hdu, self.stamp)
-
     def _read(self, key: tuple[int | slice, ...]) -> NDArray[Any]:
         if self.offset is None:
             with fits.open(self.path, memmap=False) as hdus:
@@ -154,16 +161,20 @@ def _get_path(path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _open(path: Path, **options: Any) -> fits.HDUList:
-    try:
-        with warnings.catch_warnings():
-            # What astropy warns of is either mended by it or refused below, with words.
-            warnings.simplefilter("ignore", AstropyWarning)
-            return fits.open(path, **options)
-    except (OSError, EOFError) as error:
-        raise InputError(
-            f"expected a FITS file, found {path} ({error}): check that it is complete"
-        ) from error
+@contextmanager
+def _open(path: Path, **options: Any) -> Iterator[list[Any]]:
+    """Open a file and find all its HDUs, no pixels."""
+    with ExitStack() as stack:
+        try:
+            with warnings.catch_warnings():
+                # What astropy warns of is either mended by it or refused here, with words.
+                warnings.simplefilter("ignore", AstropyWarning)
+                hdus = list(stack.enter_context(fits.open(path, **options)))
+        except (OSError, EOFError) as error:
+            raise InputError(
+                f"expected a FITS file, found {path} ({error}): check that it is complete"
+            ) from error
+        yield hdus
 
 
 def list_hdus(path: str | os.PathLike[str]) -> list[str]:
@@ -185,21 +196,13 @@ def list_hdus(path: str | os.PathLike[str]) -> list[str]:
         If the file is missing or no FITS.
     """
     with _open(_get_path(path)) as hdus:
-        return [hdu.name for hdu in _load(hdus)]
-
-
-def _load(hdus: fits.HDUList) -> list[Any]:
-    with warnings.catch_warnings():
-        # A truncated file is refused by its size; astropy only warns.
-        warnings.simplefilter("ignore", AstropyWarning)
-        return list(hdus)
+        return [hdu.name for hdu in hdus]
 
 
 def _find_image(path: Path, wanted: int | str | None) -> _StoredImage:
     with _open(path) as hdus, _open(path, disable_image_compression=True) as raw_hdus:
-        loaded = _load(hdus)
-        number = _choose(path, loaded, wanted)
-        hdu, raw = loaded[number], _load(raw_hdus)[number]
+        number = _choose(path, hdus, wanted)
+        hdu, raw = hdus[number], raw_hdus[number]
         with path.open("rb") as file:
             readable_in_place = file.read(6) == b"SIMPLE"
         if readable_in_place:
@@ -342,183 +345,3 @@ def normalise_units(text: str) -> str:
     except ValueError:
         # The FITS standard lacks some units, the electron among them.
         return str(unit.to_string())
-
-
-def build_header(image: xr.DataArray, history: Sequence[str] = ()) -> fits.Header:
-    """Make the header of a product: what still holds of these pixels, and nothing else.
-
-    Parameters
-    ----------
-    image
-        Image with a `wcs`. Of its attributes `units` becomes BUNIT, `object` OBJECT, and
-        `photflam`, `photplam`, `photbw` the cards of those names.
-    history
-        One HISTORY entry each.
-
-    Returns
-    -------
-    astropy.io.fits.Header
-        For float32 pixels of the image's shape. The same image gives the same bytes: no dates.
-
-    Raises
-    ------
-    GridError
-        If the image has lost its `wcs` or is not a regular slice.
-    """
-    grid = get_grid(image)
-    lines = [
-        "SIMPLE  =                    T",
-        format_card("BITPIX", -32),
-        format_card("NAXIS", 2),
-        format_card("NAXIS1", grid.shape[1]),
-        format_card("NAXIS2", grid.shape[0]),
-        format_wcs(grid.to_wcs()),
-        format_card("BUNIT", str(image.attrs.get("units", ""))),
-    ]
-    lines += [
-        format_card(key.upper(), float(image.attrs[key]))
-        for key in _PHOTOMETRY
-        if key in image.attrs
-    ]
-    header = fits.Header.fromstring("\n".join(lines), sep="\n")
-    if image.attrs.get("object"):
-        header["OBJECT"] = _to_ascii(str(image.attrs["object"]))
-    for entry in history:
-        header.add_history(_to_ascii(entry))
-    return header
-
-
-def _to_ascii(text: str) -> str:
-    """FITS allows printable ASCII alone."""
-    return re.sub(r"[^ -~]", "?", text)
-
-
-@dataclass(frozen=True)
-class FitsTarget:
-    """A FITS image that is being written, by any number of threads or processes at once.
-
-    Blocks are assigned as to an array, `target[ys, xs] = block`. The image has its own name
-    only when `finish` gives it; until then it lies beside it as `.NAME.partial`.
-
-    Attributes
-    ----------
-    path
-        The final name.
-    shape
-        Rows and columns.
-    offset
-        Where the pixels start [bytes].
-    """
-
-    path: Path
-    shape: tuple[int, int]
-    offset: int
-
-    @classmethod
-    def create(
-        cls, path: str | os.PathLike[str], header: fits.Header, shape: tuple[int, int]
-    ) -> "FitsTarget":
-        """Write the header and reserve the space of the pixels.
-
-        Parameters
-        ----------
-        path
-            Final name of the file; a file of that name is kept until `finish`.
-        header
-            As from `build_header`.
-        shape
-            Rows and columns.
-
-        Returns
-        -------
-        FitsTarget
-            Ready for blocks.
-
-        Raises
-        ------
-        OSError
-            If the disk has no room for the file, or the directory cannot be written.
-        """
-        text = header.tostring(sep="", endcard=True, padding=True).encode("ascii")
-        target = cls(Path(path).absolute(), shape, len(text))
-        size = -(-(len(text) + 4 * shape[0] * shape[1]) // _BLOCK) * _BLOCK
-        with target.partial.open("wb") as file:
-            file.write(text)
-            file.flush()
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, size)
-            else:
-                file.truncate(size)
-        return target
-
-    @property
-    def partial(self) -> Path:
-        """The name of the unfinished file."""
-        return self.path.with_name(f".{self.path.name}.partial")
-
-    def __setitem__(self, key: tuple[slice, slice], block: Any) -> None:
-        ys, xs = (range(size)[part] for size, part in zip(self.shape, key, strict=True))
-        pixels = np.ascontiguousarray(block, dtype=">f4").reshape(len(ys), len(xs))
-        columns = self.shape[1]
-        # Rows that span the image lie one behind the other in the file.
-        runs = pixels.reshape(1, -1) if len(xs) == columns else pixels
-        descriptor = os.open(self.partial, os.O_WRONLY)
-        try:
-            for row, run in zip(ys, runs, strict=False):
-                _write_all(
-                    descriptor, run.data.cast("B"), self.offset + 4 * (row * columns + xs.start)
-                )
-        finally:
-            os.close(descriptor)
-
-    def finish(self) -> None:
-        """Put the file on the disk and give it its name."""
-        with self.partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(self.partial, self.path)
-
-
-def _write_all(descriptor: int, content: memoryview, offset: int) -> None:
-    """Write content at an offset; one call of the system may take only part of it."""
-    while content:
-        written = os.pwrite(descriptor, content, offset)
-        content, offset = content[written:], offset + written
-
-
-def write_fits(
-    image: xr.DataArray, path: str | os.PathLike[str], history: Sequence[str] = ()
-) -> None:
-    """Write an image as a FITS file of float32 pixels, chunk by chunk.
-
-    Right under dask's threads and under distributed workers that share the file system, where
-    astropy's own writing of dask arrays gives zeros.
-
-    Parameters
-    ----------
-    image
-        Image with dims `y`, `x` and a `wcs`; chunked, or lazily opened, or in memory.
-    path
-        The file; an old one is replaced when the new one is complete.
-    history
-        One HISTORY entry each.
-
-    Raises
-    ------
-    GridError
-        If the image has lost its `wcs` or is not a regular slice.
-    """
-    image = image.transpose("y", "x")
-    height, width = image.shape
-    target = FitsTarget.create(path, build_header(image, history), (height, width))
-    try:
-        if image.chunks is not None:
-            image.data.store(target, lock=False)
-        else:
-            rows = max(1, CHUNK * CHUNK // width)
-            for start in range(0, height, rows):
-                band = image.isel(y=slice(start, start + rows))
-                target[start : start + rows, :] = band.values
-        target.finish()
-    except BaseException:
-        target.partial.unlink(missing_ok=True)
-        raise

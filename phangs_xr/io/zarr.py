@@ -127,7 +127,9 @@ class FieldStore:
             self.store, group=group, mode="a", consolidated=False, zarr_format=3
         )
 
-    def create(self, name: str, attrs: Mapping[str, Any], shape: tuple[int, int], chunk: int) -> ZarrTarget:
+    def create(
+        self, name: str, attrs: Mapping[str, Any], shape: tuple[int, int], chunk: int
+    ) -> ZarrTarget:
         """Begin a product's array, float32, NaN where nothing is written.
 
         Parameters
@@ -198,9 +200,7 @@ class FieldStore:
     def write_table(self, table: xr.Dataset) -> None:
         """Write the nebulae, replacing those there are."""
         self.delete("nebulae")
-        table.to_zarr(
-            self.store, group="nebulae", mode="a", consolidated=False, zarr_format=3
-        )
+        table.to_zarr(self.store, group="nebulae", mode="a", consolidated=False, zarr_format=3)
 
     def open_image(self, name: str) -> xr.DataArray:
         """Open a product lazily without dask: pixels are read as they are asked for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,7 +15,8 @@ import holoviews as hv
 import holoviews.plotting.bokeh
 import holoviews.plotting.mpl  # noqa: F401
 import numpy as np
-from bokeh.models import CustomJSHover, HoverTool
+from bokeh.models import CustomJSHover, FixedTicker, HoverTool
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 FLUX_UNIT = "10⁻²⁰ erg s⁻¹ cm⁻²"
@@ -45,12 +46,14 @@ def frame(overlay: Any, *, bokeh: dict[str, Any] | None = None, mpl: dict[str, A
           **both: Any) -> Any:
     """Return an overlay with the house's fonts and options for both backends."""
     bokeh = {"fontsize": FONTS, **(bokeh or {})}
-    mpl = {"fontsize": {name: int(size[:-2]) for name, size in FONTS.items()}, **(mpl or {})}
+    sizes = {name: int(size[:-2]) for name, size in FONTS.items()}
+    mpl = {"fontsize": sizes, "hooks": [quieten], **(mpl or {})}
     return style(overlay, bokeh=bokeh, mpl=mpl, **both)
 
 
-def arrange(panels: Sequence[Any], columns: int, *, inches: float, linked: bool = True,
-            **mpl: Any) -> hv.Layout:
+def arrange(
+    panels: Sequence[Any], columns: int, *, inches: tuple[float, float], linked: bool = True, **mpl: Any
+) -> hv.Layout:
     """Put panels side by side.
 
     Parameters
@@ -60,7 +63,7 @@ def arrange(panels: Sequence[Any], columns: int, *, inches: float, linked: bool 
     columns
         Panels in a row.
     inches
-        Width of a panel on paper.
+        Width and height of the whole on paper.
     linked
         Whether panels with the same axes pan together.
     **mpl
@@ -72,6 +75,43 @@ def arrange(panels: Sequence[Any], columns: int, *, inches: float, linked: bool 
     )
     options = {"sublabel_format": "", "fig_inches": inches, "hspace": 0.35, "vspace": 0.35, **mpl}
     return layout.opts(shared_axes=linked, **options, backend="matplotlib")
+
+
+def draw_legend(entries: Mapping[str, str], x: hv.Dimension, y: hv.Dimension) -> list[hv.Points]:
+    """Return empty points that put names and colours into a legend.
+
+    The legends that HoloViews makes of coloured points differ between backends, and hide the
+    labels of other elements in one of them.
+    """
+    nowhere = (np.array([np.nan]), np.array([np.nan]))
+    return [
+        style(
+            hv.Points(nowhere, kdims=[x, y], label=name),
+            color=colour,
+            apply_ranges=False,
+            bokeh={"size": 7, "line_alpha": 0},
+            mpl={"s": 20, "linewidth": 0},
+        )
+        for name, colour in entries.items()
+    ]
+
+
+def quieten(plot: Any, element: Any) -> None:
+    """Leave the labels of minor ticks away, and thin those of RA (matplotlib hook)."""
+    axis = plot.handles["axis"]
+    if hasattr(axis, "coords"):
+        for coordinate, number in zip(axis.coords, (3, 4), strict=True):
+            coordinate.set_ticks(number=number)
+            coordinate.set_ticklabel(exclude_overlapping=True)
+        return
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.yaxis.set_minor_formatter(NullFormatter())
+
+
+def quieten_bar(plot: Any, element: Any) -> None:
+    """Leave minor ticks of a colour bar away (matplotlib hook)."""
+    if "cbar" in plot.handles:
+        plot.handles["cbar"].minorticks_off()
 
 
 def rasterise(plot: Any, element: Any) -> None:
@@ -118,7 +158,7 @@ class Stretch:
     def ticks(self) -> list[tuple[float, str]]:
         """Round values for a colour bar: where `apply` puts them, and how they read."""
         decades = np.arange(-6, 9)
-        steps = np.concatenate([[1, 2, 5] * 10.0**decade for decade in decades])
+        steps = np.outer(10.0**decades, [1.0, 2.0, 5.0]).ravel()
         values = np.concatenate([-steps[::-1], [0.0], steps])
         values = values[(values >= self.low) & (values <= self.high)]
         chosen: list[tuple[float, str]] = []
@@ -139,7 +179,7 @@ def choose_stretch(values: NDArray[np.floating[Any]]) -> Stretch:
     low, high = (float(value) for value in np.percentile(finite, (1.0, 99.8)))
     if not high > low:
         low, high = low - 0.5, low + 0.5
-    return Stretch(low, high, (high - low) / 40)
+    return Stretch(low, high, (high - low) / 15)
 
 
 def show_values(stretch: Stretch, title: str) -> HoverTool:
@@ -160,19 +200,29 @@ def tick_colours(stretch: Stretch) -> dict[str, dict[str, Any]]:
 
 def _tick_bokeh(plot: Any, element: Any, *, places: list[float], names: list[str]) -> None:
     bar = plot.handles.get("colorbar")
-    if bar is None:
-        return
-    bar.ticker = {"type": "fixed", "ticks": places} if False else _fix_ticks(places)
-    bar.major_label_overrides = dict(zip(places, names, strict=True))
+    if bar is not None:
+        bar.ticker = FixedTicker(ticks=places)
+        bar.major_label_overrides = dict(zip(places, names, strict=True))
 
 
-def _fix_ticks(places: list[float]) -> Any:
-    from bokeh.models import FixedTicker
-
-    return FixedTicker(ticks=places)
+def tick_ratios(limit: float) -> list[tuple[float, str]]:
+    """Return round ratios between 1/limit and limit, and how they read."""
+    above = [value for value in (1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0) if value <= limit]
+    chosen = above[-3:] if limit < 4 else above[-4:]
+    below = [(1 / value, f"{1 / value:.2g}") for value in reversed(chosen)]
+    return [*below, (1.0, "1"), *((value, f"{value:g}") for value in chosen)]
 
 
 def choose_round(length: float) -> float:
     """Return the largest of 1, 2, 5, 10, 20, 30, 60, … not above a length."""
     rounds = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600]
     return max((value for value in rounds if value <= length), default=rounds[0])
+
+
+def choose_ratio_limit(ratios: NDArray[np.floating[Any]]) -> float:
+    """Return the largest ratio, or inverse of one, that colours should tell apart, 3 at most."""
+    known = ratios[ratios > 0]
+    if known.size == 0:
+        return 3.0
+    spread = float(np.exp(np.percentile(np.abs(np.log(known)), 95)))
+    return next((limit for limit in (1.25, 1.5, 2.0) if spread <= limit), 3.0)

@@ -19,8 +19,13 @@ from phangs_xr.qa.draw import (
     GREY,
     RATIO_MAP,
     arrange,
+    choose_ratio_limit,
+    draw_legend,
     frame,
+    quieten,
+    quieten_bar,
     style,
+    tick_ratios,
 )
 from phangs_xr.qa.planes import Axes, choose_plane, place_on_sky
 from phangs_xr.qa.products import find_class_column, find_product, require_columns
@@ -38,6 +43,7 @@ FULL = 0.999
 _BINS = 8
 _FEWEST = 5
 _RATIO_LIMITS = (1 / 3, 3.0)
+_RATIO_REACH = 30.0
 
 Column = NDArray[Any]
 
@@ -81,9 +87,358 @@ def tabulate_nebulae(field: xr.DataTree, nebulae: xr.Dataset, product: str, axes
         "error": _find_errors(nebulae),
         "group": classify_nebulae(nebulae),
     }
+    colours = choose_colours(columns["group"])
+    columns["colour"] = np.array([colours[name] for name in columns["group"]])
     for name in ("halpha", product):
         flux = nebulae[f"flux_{name}"].values.astype(np.float64)
         columns[name] = flux
         with np.errstate(divide="ignore", invalid="ignore"):
             columns[f"ratio_{name}"] = np.where(muse != 0, flux / muse, np.nan)
     return hv.Dataset(columns, kdims=["region_ID"], vdims=list(columns)[1:])
+
+
+def classify_nebulae(nebulae: xr.Dataset) -> Column:
+    """Return the name of each nebula's group: its catalogue class, or that it is partly covered.
+
+    Parameters
+    ----------
+    nebulae
+        As `measure_nebulae` returns them; without a class column all whole nebulae are one group.
+
+    Returns
+    -------
+    ndarray
+        Strings, shape (nebula,).
+    """
+    column = find_class_column(nebulae)
+    groups = np.full(nebulae.sizes["nebula"], "nebula", dtype=object)
+    if column is not None:
+        values = nebulae[column].values
+        known = np.isfinite(values)
+        groups[known] = [f"{column} = {value:g}" for value in values[known]]
+        groups[~known] = "no class"
+    for name in ("coverage_hst", "coverage_muse"):
+        if name in nebulae.variables:
+            groups[~(nebulae[name].values >= FULL)] = "partly covered"
+    return groups.astype(str)
+
+
+def _find_errors(nebulae: xr.Dataset) -> Column:
+    """The catalogue's error of the MUSE flux; NaN where there is none."""
+    if "HA6562_FLUX_ERR" in nebulae.data_vars:
+        return nebulae["HA6562_FLUX_ERR"].values.astype(np.float64)
+    return np.full(nebulae.sizes["nebula"], np.nan)
+
+
+def choose_colours(groups: Column) -> dict[str, str]:
+    """Return a colour per group: classes in their order, grey for what is partly covered."""
+    names = [str(name) for name in np.unique(groups) if name != "partly covered"]
+    colours = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(names)}
+    return {**colours, "partly covered": GREY} if "partly covered" in groups else colours
+
+
+def plot_fluxes(
+    field: xr.DataTree,
+    nebulae: xr.Dataset,
+    *,
+    product: str = "anchored",
+    numbers: Mapping[str, Any] | None = None,
+    table: hv.Dataset | None = None,
+) -> hv.Layout:
+    """Draw HST and anchored HST nebula fluxes against MUSE's, side by side, log-log.
+
+    Parameters
+    ----------
+    field
+        With `/hst`.
+    nebulae
+        As `measure_nebulae` returns them.
+    product
+        The anchored map, one of those measured.
+    numbers
+        As `compare_fluxes` returns them, for the titles.
+    table
+        Of `tabulate_nebulae`, when the figure shares its selection with others.
+
+    Returns
+    -------
+    hv.Layout
+        Two panels with y = x (line), 3x and x/3 (dashed); colours are catalogue classes, bars the
+        catalogue's errors. Fluxes that are not positive are counted in the title.
+
+    Raises
+    ------
+    InputError
+        If there are no nebulae, or their fluxes were not measured.
+    """
+    table = tabulate_nebulae(field, nebulae, product) if table is None else table
+    limits = find_flux_limits(table, product)
+    panels = [draw_fluxes(table, name, limits, numbers) for name in ("halpha", product)]
+    return arrange(panels, 2, inches=(10.0, 5.0), hspace=0.3)
+
+
+def find_flux_limits(table: hv.Dataset, product: str) -> tuple[float, float]:
+    """Return one range of fluxes for both axes of both panels of `plot_fluxes`."""
+    fluxes = np.concatenate([table[name] for name in ("muse", "halpha", product)])
+    return _find_limits(fluxes[fluxes > 0])
+
+
+def draw_fluxes(
+    table: hv.Dataset,
+    product: str,
+    limits: tuple[float, float],
+    numbers: Mapping[str, Any] | None = None,
+) -> hv.Overlay:
+    """Draw one panel of `plot_fluxes`."""
+    muse, flux = table["muse"], table[product]
+    x = hv.Dimension("muse", label="MUSE Hα flux", unit=FLUX_UNIT)
+    y = hv.Dimension(product, label=f"{NAMES[product]} Hα flux", unit=FLUX_UNIT)
+    guides = [
+        _draw_guide(x, y, limits, factor, label)
+        for factor, label in ((1.0, "y = x"), (3.0, "y = 3x, x/3"), (1 / 3, ""))
+    ]
+    points = _draw_points(table, x, y)
+    legend = draw_legend(choose_colours(table["group"]), x, y)
+    overlay = hv.Overlay([*guides, *_draw_errors(table, x, y), points, *legend])
+    hidden = int(np.sum(~((muse > 0) & (flux > 0))))
+    title = f"{NAMES[product]} against MUSE{_describe(product, numbers)}"
+    title += f"; {hidden} not positive" if hidden else ""
+    return frame(
+        overlay,
+        title=title,
+        xlim=limits,
+        ylim=limits,
+        show_grid=True,
+        legend_position="top_left",
+        logx=True,
+        logy=True,
+        bokeh={"frame_width": 380, "frame_height": 380},
+        mpl={"aspect": 1},
+    )
+
+
+def _describe(product: str, numbers: Mapping[str, Any] | None) -> str:
+    """Median ratio and scatter, where they were measured."""
+    found = (numbers or {}).get(product)
+    if not isinstance(found, Mapping):
+        return ""
+    ratio, scatter = (found.get(name, math.nan) for name in ("median_ratio", "scatter"))
+    if not (math.isfinite(ratio) and math.isfinite(scatter)):
+        return ""
+    return f": median {ratio:.2f}, scatter {scatter:.2f} dex"
+
+
+def _find_limits(values: Column) -> tuple[float, float]:
+    """A range for a logarithmic axis, with some air."""
+    if values.size == 0:
+        return 1.0, 10.0
+    return float(values.min()) / 1.6, float(values.max()) * 1.6
+
+
+def _draw_guide(
+    x: hv.Dimension, y: hv.Dimension, limits: tuple[float, float], factor: float, label: str
+) -> hv.Curve:
+    ends = np.array([limits[0] / 10, limits[1] * 10])
+    line = hv.Curve((ends, factor * ends), x, y, label=label)
+    dash = "solid" if factor == 1 else "dashed"
+    return style(
+        line,
+        color=BLACK,
+        apply_ranges=False,
+        bokeh={"line_width": 1.2, "line_dash": dash},
+        mpl={"linewidth": 1.0, "linestyle": dash},
+    )
+
+
+def _draw_errors(table: hv.Dataset, x: hv.Dimension, y: hv.Dimension) -> list[hv.ErrorBars]:
+    muse, flux, error = (table[name] for name in ("muse", y.name, "error"))
+    shown = np.isfinite(error) & (muse > 0) & (flux > 0)
+    if not shown.any():
+        return []
+    # A bar that reaches zero or below has no end on a logarithmic axis.
+    down = np.minimum(error, 0.9 * muse)
+    bars = hv.ErrorBars(
+        (muse[shown], flux[shown], down[shown], error[shown]),
+        kdims=[x],
+        vdims=[y, "error_down", "error_up"],
+        horizontal=True,
+    )
+    return [
+        style(
+            bars,
+            bokeh={"line_color": GREY, "upper_head": None, "lower_head": None},
+            mpl={"edgecolor": GREY, "elinewidth": 0.6, "capsize": 0},
+        )
+    ]
+
+
+def _draw_points(table: hv.Dataset, x: hv.Dimension, y: hv.Dimension) -> hv.Points:
+    points = hv.Points(table, kdims=[x, y], vdims=_list_others(table, x, y))
+    return style(
+        points,
+        color="colour",
+        bokeh=_options_of_points(table),
+        mpl={"s": 14, "linewidth": 0, "alpha": 0.85},
+    )
+
+
+def _list_others(table: hv.Dataset, *axes: hv.Dimension) -> list[hv.Dimension]:
+    taken = {axis.name for axis in axes}
+    return [dimension for dimension in table.dimensions() if dimension.name not in taken]
+
+
+def _options_of_points(table: hv.Dataset) -> dict[str, Any]:
+    products = [name for name in NAMES if name in table]
+    tooltips = [("ID", "@region_ID"), ("RA", "@ra{0.00000}°"), ("Dec", "@dec{0.00000}°")]
+    tooltips += [("MUSE", "@muse{0.000e+0}")]
+    for name in products:
+        tooltips += [(NAMES[name], f"@{name}{{0.000e+0}}")]
+        tooltips += [(f"{NAMES[name]} / MUSE", f"@ratio_{name}{{0.000}}")]
+    return {
+        "size": 6,
+        "line_alpha": 0,
+        "fill_alpha": 0.8,
+        "nonselection_fill_alpha": 0.08,
+        "tools": ["hover", "box_select", "lasso_select", "tap"],
+        "active_tools": ["box_select"],
+        "hover_tooltips": [*tooltips, ("class", "@group")],
+    }
+
+
+def plot_ratio_by_flux(
+    field: xr.DataTree,
+    nebulae: xr.Dataset,
+    *,
+    product: str = "anchored",
+    table: hv.Dataset | None = None,
+) -> hv.Overlay:
+    """Draw the ratio of anchored HST to MUSE flux of every nebula against its MUSE flux.
+
+    Parameters are those of `plot_fluxes`.
+
+    Returns
+    -------
+    hv.Overlay
+        Points in the colours of their class, the running median and the range that holds 68 % of
+        the nebulae (band), and ratios 1, 3 and 1/3.
+
+    Raises
+    ------
+    InputError
+        If there are no nebulae, or their fluxes were not measured.
+    """
+    table = tabulate_nebulae(field, nebulae, product) if table is None else table
+    muse, ratio = table["muse"], table[f"ratio_{product}"]
+    shown = (muse > 0) & (ratio > 0)
+    x = hv.Dimension("muse", label="MUSE Hα flux", unit=FLUX_UNIT)
+    y = hv.Dimension(f"ratio_{product}", label=f"{NAMES[product]} / MUSE")
+    limits = _find_limits(muse[shown])
+    reach = np.exp(np.abs(np.log(ratio[shown])).max(initial=0.0))
+    high = min(max(1.15 * reach, 1.3), _RATIO_REACH)
+    ends = np.array([limits[0] / 10, limits[1] * 10])
+    guides = [
+        style(
+            hv.Curve((ends, [value, value]), x, y),
+            color=BLACK,
+            apply_ranges=False,
+            bokeh={"line_dash": "solid" if value == 1 else "dashed", "line_width": 1.2},
+            mpl={"linestyle": "solid" if value == 1 else "dashed", "linewidth": 1.0},
+        )
+        for value in (1.0, *_RATIO_LIMITS)
+    ]
+    legend = draw_legend(choose_colours(table["group"]), x, y)
+    running = _draw_running_median(muse[shown], ratio[shown], x, y)
+    overlay = hv.Overlay([*guides, *running[:1], _draw_points(table, x, y), *running[1:], *legend])
+    return frame(
+        overlay,
+        title=f"{NAMES[product]} / MUSE against flux",
+        xlim=limits,
+        ylim=(1 / high, high),
+        show_grid=True,
+        legend_position="top_right",
+        logx=True,
+        logy=True,
+        bokeh={"frame_width": 380, "frame_height": 380},
+        yticks=tick_ratios(high),
+        mpl={"aspect": 1.3, "fig_inches": 6},
+    )
+
+
+def _draw_running_median(
+    muse: Column, ratio: Column, x: hv.Dimension, y: hv.Dimension
+) -> list[Any]:
+    """Band of 16 to 84 %, then median, in bins of equal width; nothing from too few nebulae."""
+    if muse.size < _BINS * _FEWEST:
+        return []
+    edges = np.geomspace(muse.min(), muse.max() * (1 + 1e-9), _BINS + 1)
+    place = np.digitize(muse, edges) - 1
+    filled = [index for index in range(_BINS) if np.sum(place == index) >= _FEWEST]
+    middle = np.sqrt(edges[:-1] * edges[1:])[filled]
+    low, median, high = np.transpose(
+        [np.percentile(ratio[place == index], (16, 50, 84)) for index in filled]
+    )
+    band = hv.Area((middle, low, high), kdims=[x], vdims=[y, "upper"])
+    line = hv.Curve((middle, median), x, y, label="median, 16–84 %")
+    return [
+        style(
+            band,
+            alpha=0.3,
+            bokeh={"fill_color": GREY, "line_alpha": 0},
+            mpl={"facecolor": GREY, "edgecolor": GREY, "linewidth": 0},
+        ),
+        style(line, color=BLACK, bokeh={"line_width": 3}, mpl={"linewidth": 2.2}),
+    ]
+
+
+def plot_ratio_on_sky(
+    field: xr.DataTree,
+    nebulae: xr.Dataset,
+    *,
+    product: str = "anchored",
+    axes: Axes = "offset",
+    table: hv.Dataset | None = None,
+) -> hv.Points:
+    """Draw every nebula at its place on the sky, coloured by its ratio of anchored HST to MUSE.
+
+    Parameters
+    ----------
+    field, nebulae, product, table
+        As for `plot_fluxes`; a `table` must have been made for the same `axes`.
+    axes
+        Offsets from the centre of the HST image [arcsec], or RA and Dec (matplotlib only).
+
+    Returns
+    -------
+    hv.Points
+        White is a ratio of 1; the colours end where nearly all nebulae do, at 3 at most. Nebulae
+        without a positive ratio are not drawn.
+
+    Raises
+    ------
+    InputError
+        If there are no nebulae, or their fluxes were not measured.
+    """
+    table = tabulate_nebulae(field, nebulae, product, axes) if table is None else table
+    plane = choose_plane(get_grid(find_product(field, "halpha")), axes)
+    x, y = plane.dims
+    points = hv.Points(table, kdims=[x, y], vdims=_list_others(table, x, y))
+    options = plane.options()
+    bar = {"colorbar": True, "clabel": f"{NAMES[product]} / MUSE flux", "cnorm": "log"}
+    limit = choose_ratio_limit(table[f"ratio_{product}"])
+    points = style(
+        points,
+        color=f"ratio_{product}",
+        cmap=RATIO_MAP,
+        clim=(1 / limit, limit),
+        **bar,
+        bokeh={**_options_of_points(table), "size": 8, "line_alpha": 0.6, "line_color": BLACK,
+               "line_width": 0.5},
+        mpl={"s": 26, "edgecolor": BLACK, "linewidth": 0.4, "cbar_ticks": tick_ratios(limit)},
+    )
+    return frame(
+        points,
+        title=f"{NAMES[product]} / MUSE on the sky",
+        show_grid=axes == "offset",
+        bokeh={**options["bokeh"], "frame_width": 380, "frame_height": 380},
+        mpl={**options["mpl"], "fig_inches": 6, "hooks": [quieten, quieten_bar]},
+    )

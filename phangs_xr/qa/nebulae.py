@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
 from phangs_xr.labels import require_units
-from phangs_xr.lazy import is_chunked, reduce_images
+from phangs_xr.lazy import reduce_images
 from phangs_xr.qa.photometry import (
     LabelMap,
     Labels,
@@ -146,7 +146,8 @@ def _measure_hst(
 ) -> dict[str, NDArray[Any]]:
     reduction = SumNebulae(nebulae, grid, len(images))
     arrays = tuple(images.values())
-    if any(is_chunked(image) for image in arrays):
+    # `chunks` tells without reading the image, as `is_chunked` would.
+    if any(image.chunks is not None for image in arrays):
         found = reduce_images(reduction, *arrays).compute()
     else:
         measurement = Measurement(reduction, arrays)

@@ -21,6 +21,9 @@ from phangs_xr.sky import Grid, find_overlap, map_pixels_between
 CELL = 100
 """Side of the cells by which sums are kept apart [HST pixel]."""
 
+STRIP = 5 * CELL
+"""Rows of a chunk to bring the mask onto at a time: positions take 16 bytes a pixel."""
+
 Labels = NDArray[np.int32]
 
 
@@ -151,38 +154,42 @@ class CellSums:
         )
 
 
-def sum_row_of_cells(
-    labels: Labels, images: tuple[NDArray[np.floating], ...], size: int
-) -> CellSums:
-    """Sum images over each nebula in each cell of one row of cells.
+def sum_cells(labels: Labels, images: tuple[NDArray[np.floating], ...], size: int) -> CellSums:
+    """Sum images over each nebula in each cell.
 
     Parameters
     ----------
     labels
-        At most `CELL` rows, the first column at the edge of a cell; -1 outside.
+        Place of each pixel's nebula, -1 outside; the first pixel is the first of a cell.
     images
         Of the same shape; NaN where there is no data.
     size
         How many nebulae there are.
+
+    Returns
+    -------
+    CellSums
+        A row for each nebula and cell that share pixels.
     """
     rows, columns = np.nonzero(labels >= 0)
     nebula = labels[rows, columns]
     present = np.flatnonzero(np.bincount(nebula, minlength=size))
     place = np.empty(size, dtype=np.int64)
     place[present] = np.arange(present.size)
-    key = columns // CELL
-    key *= present.size
-    key += place[nebula]
-    length = -(-labels.shape[1] // CELL) * present.size
+    height, width = (-(-length // CELL) for length in labels.shape)
+    key = ((rows // CELL) * width + columns // CELL) * present.size + place[nebula]
+    length = height * width * present.size
     pixels = np.bincount(key, minlength=length)
     kept = np.flatnonzero(pixels)
     counts, sums = [], []
     for image in images:
         values = image[rows, columns]
         covered = np.isfinite(values)
-        total = np.bincount(key, weights=np.where(covered, values, 0), minlength=length)
-        sums.append(total[kept])
-        counts.append(np.bincount(key[covered], minlength=length)[kept])
+        own = key
+        if not covered.all():
+            own, values = key[covered], values[covered]
+        counts.append(np.bincount(own, minlength=length)[kept])
+        sums.append(np.bincount(own, weights=values, minlength=length)[kept])
     return CellSums(
         present[kept % max(present.size, 1)], pixels[kept], np.stack(counts, 1), np.stack(sums, 1)
     )
@@ -217,20 +224,20 @@ class SumNebulae:
         return None
 
     def look(self, state: CellSums | None, block: Block) -> list[CellSums]:
-        """Sum one chunk, one row of cells after the other."""
+        """Sum one chunk, strip by strip."""
         arrays = block.owned
         height, width = arrays[0].shape
         row, column = block.offset
         parts = []
-        for start in range(0, height, self.cell):
-            ys = slice(start, min(start + self.cell, height))
+        for start in range(0, height, STRIP):
+            ys = slice(start, min(start + STRIP, height))
             window = self.grid.window(
                 slice(row + ys.start, row + ys.stop), slice(column, column + width)
             )
             labels = self.nebulae.sample(window)
             if labels is not None:
                 strips = tuple(array[ys] for array in arrays)
-                parts.append(sum_row_of_cells(labels, strips, self.nebulae.size))
+                parts.append(sum_cells(labels, strips, self.nebulae.size))
         return [CellSums.join(parts, self.images)]
 
     def merge(self, one: list[CellSums], other: list[CellSums]) -> list[CellSums]:
@@ -318,9 +325,9 @@ def _list_windows_beyond(
         for j in range(3):
             if i == j == 1:
                 continue
-            for y in range(row_edges[i], row_edges[i + 1], CELL):
-                for x in range(column_edges[j], column_edges[j + 1], 10 * CELL):
-                    shape = min(CELL, row_edges[i + 1] - y), min(10 * CELL, column_edges[j + 1] - x)
+            for y in range(row_edges[i], row_edges[i + 1], STRIP):
+                for x in range(column_edges[j], column_edges[j + 1], STRIP):
+                    shape = min(STRIP, row_edges[i + 1] - y), min(STRIP, column_edges[j + 1] - x)
                     yield replace(
                         grid, y0=grid.y0 + y * grid.dy, x0=grid.x0 + x * grid.dx, shape=shape
                     )

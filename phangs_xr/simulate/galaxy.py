@@ -149,8 +149,8 @@ class Galaxy:
     muse_fwhm: float = 0.92
     muse_scale: float = 0.2
     muse_footprint: float = 0.64
-    muse_east: float = 0.07
-    muse_north: float = -0.02
+    muse_east: float = -0.06
+    muse_north: float = 0.1
     muse_noise: float = 40.0
     muse_photon_noise: float = 4.0
     muse_continuum_noise: float = 2.0

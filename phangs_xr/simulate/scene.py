@@ -192,9 +192,8 @@ class Scene:
         layers += [
             sources.render(frame, window, fwhm, ratios) for sources in (self.clusters, self.stars)
         ]
-        return halpha + area * diffuse, [
-            sum(band[1:], band[0]) for band in zip(*layers, strict=True)
-        ]
+        total = [np.sum(band, axis=0) for band in zip(*layers, strict=True)]
+        return halpha + area * diffuse, total
 
 
 @dataclass(frozen=True)

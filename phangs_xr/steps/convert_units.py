@@ -67,9 +67,7 @@ def scale_counts(counts: NDArray[np.floating], *, factor: float) -> NDArray[np.f
     return counts * factor
 
 
-def convert_units(
-    halpha_raw: xr.DataArray, *, options: ConvertUnits | None = None
-) -> xr.Dataset:
+def convert_units(halpha_raw: xr.DataArray, *, options: ConvertUnits | None = None) -> xr.Dataset:
     """Convert continuum-subtracted counts to line flux.
 
     Parameters

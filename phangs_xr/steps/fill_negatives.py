@@ -66,9 +66,7 @@ def fill_below(image: Image, *, threshold: float) -> Image:
     return fill_holes(kept, np.isfinite(image), SIGMA, RADIUS, PASSES)
 
 
-def fill_negatives(
-    anchored: xr.DataArray, *, options: FillNegatives | None = None
-) -> xr.Dataset:
+def fill_negatives(anchored: xr.DataArray, *, options: FillNegatives | None = None) -> xr.Dataset:
     """Interpolate over the negative pixels of the anchored map.
 
     Parameters

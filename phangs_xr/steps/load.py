@@ -87,9 +87,7 @@ def align_image(image: xr.DataArray, narrow: xr.DataArray) -> xr.DataArray:
     if is_one_grid(target, source):
         return map_pixels(remove_padding, image, dtype=np.float32).assign_coords(narrow.coords)
     factor = target.pixel_area / source.pixel_area
-    return map_tiles(
-        overlap_window, image.astype(np.float32), narrow, pad=PAD, factor=factor
-    )
+    return map_tiles(overlap_window, image.astype(np.float32), narrow, pad=PAD, factor=factor)
 
 
 def describe_alignment(name: str, image: xr.DataArray, narrow: xr.DataArray) -> str:

@@ -143,7 +143,9 @@ def cut_discs(
         ys = slice(max(int(y - radius), 0), max(int(y + radius) + 2, 0))
         xs = slice(max(int(x - radius), 0), max(int(x + radius) + 2, 0))
         part = mask[ys, xs]
-        row, column = np.ogrid[ys.start : ys.start + part.shape[0], xs.start : xs.start + part.shape[1]]
+        row, column = np.ogrid[
+            ys.start : ys.start + part.shape[0], xs.start : xs.start + part.shape[1]
+        ]
         part[(row - y) ** 2 + (column - x) ** 2 <= radius**2] = 1
     return mask
 
@@ -179,7 +181,9 @@ class ReduceToCosmicRays:
     @property
     def _ask(self) -> AskDistribution:
         options = self.options
-        return AskDistribution(ClippedStatistics(options.clip_sigma, options.clip_iterations))
+        return AskDistribution(
+            ClippedStatistics(options.clip_sigma, options.clip_iterations), moments=True
+        )
 
     def start(self) -> _State:
         """Begin with nothing known."""

@@ -281,7 +281,7 @@ class ReduceToBackground:
 
     @property
     def _ask(self) -> AskDistribution:
-        return AskDistribution(AskThreshold(self.options))
+        return AskDistribution(AskThreshold(self.options), moments=True)
 
     def start(self) -> _State:
         """Begin with nothing known."""

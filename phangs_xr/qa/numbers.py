@@ -1,0 +1,231 @@
+"""How far each HST map can be trusted, in numbers: nebula fluxes against MUSE's."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from phangs_xr.errors import InputError
+from phangs_xr.qa.nebulae import HST_FLUXES
+
+Values = NDArray[np.float64]
+
+RESAMPLES = 300
+"""How often nebulae are drawn anew for the uncertainties: they are then good to 4 %."""
+
+FEWEST = 5
+"""Nebulae below which no number is given."""
+
+HUBER, BISQUARE = 1.345, 4.685
+"""Standard deviations beyond which points lose weight, by the usual 95 % efficiency."""
+
+UNITS = {
+    "n": "",
+    "median_ratio": "",
+    "scatter": "dex",
+    "slope": "",
+    "intercept": "dex",
+    "within_10_percent": "",
+    "within_factor_3": "",
+    "negative": "",
+}
+"""What `compare_fluxes` tells of a product, with units."""
+
+
+def compare_fluxes(nebulae: xr.Dataset, *, seed: int = 1) -> dict[str, dict[str, float]]:
+    """Compare each HST product's nebula fluxes with MUSE's.
+
+    Only nebulae that HST and MUSE cover fully count, and of these the ones with a positive MUSE
+    flux.
+
+    Parameters
+    ----------
+    nebulae
+        From `measure_nebulae`.
+    seed
+        Of the resampling that gives the uncertainties.
+
+    Returns
+    -------
+    dict
+        By product (`halpha`, `anchored`, ...):
+
+        - `n`: nebulae that count;
+        - `median_ratio`, `median_ratio_error`: of HST over MUSE flux, negative ones included;
+        - `scatter`, `scatter_error`: half the distance from the 16th to the 84th percentile of
+          log10 of the ratio, over positive fluxes [dex];
+        - `slope`, `slope_error`, `intercept`, `intercept_error`: of the robust line
+          log10 HST = slope log10 MUSE + intercept, fluxes in 1e-20 erg/s/cm², over positive ones;
+        - `within_10_percent`, `within_factor_3`: share of the `n` with such a ratio (0 to 1);
+        - `negative`: HST fluxes that are not positive.
+
+        NaN where fewer than 5 nebulae can tell. Errors are standard deviations over resampled
+        nebulae.
+
+    Raises
+    ------
+    InputError
+        If a variable of `measure_nebulae` is missing.
+    """
+    for name in ("flux_muse", "coverage_hst", "coverage_muse"):
+        if name not in nebulae:
+            raise InputError(
+                f"expected {name} among the nebulae, found {', '.join(map(str, nebulae))}: "
+                f"measure them with measure_nebulae"
+            )
+    muse = nebulae["flux_muse"].values
+    whole = (nebulae["coverage_hst"].values == 1) & (nebulae["coverage_muse"].values == 1)
+    numbers = {}
+    for name, product in HST_FLUXES.items():
+        if name in nebulae:
+            hst = nebulae[name].values
+            counted = whole & np.isfinite(hst) & (muse > 0)
+            numbers[product] = compare_pairs(hst[counted], muse[counted], seed=seed)
+    return numbers
+
+
+def compare_pairs(hst: Values, muse: Values, *, seed: int = 1) -> dict[str, float]:
+    """Return the numbers of `compare_fluxes` for pairs of fluxes.
+
+    Parameters
+    ----------
+    hst, muse
+        Finite fluxes in one unit, shape (n,); MUSE's positive.
+    seed
+        Of the resampling.
+    """
+    ratio = hst / muse
+    low, high = ratio > 1 / 3, ratio < 3
+    numbers = {
+        "n": float(ratio.size),
+        "within_10_percent": _share(np.abs(ratio - 1) <= 0.1),
+        "within_factor_3": _share(low & high),
+        "negative": float(np.count_nonzero(hst <= 0)),
+    }
+    found = _summarise(hst, muse)
+    rng = np.random.default_rng(seed)
+    drawn = []
+    if ratio.size >= FEWEST:
+        for _ in range(RESAMPLES):
+            picked = rng.integers(0, ratio.size, ratio.size)
+            drawn.append(_summarise(hst[picked], muse[picked]))
+    for name, value in found.items():
+        numbers[name] = value
+        numbers[f"{name}_error"] = _spread(np.array([one[name] for one in drawn]))
+    return numbers
+
+
+def _share(chosen: NDArray[np.bool_]) -> float:
+    return float(chosen.mean()) if chosen.size else float("nan")
+
+
+def _spread(values: Values) -> float:
+    """Standard deviation of what resampling gave, NaN if most of it gave nothing."""
+    finite = values[np.isfinite(values)]
+    enough = finite.size > 1 and finite.size > values.size / 2
+    return float(finite.std(ddof=1)) if enough else float("nan")
+
+
+def _summarise(hst: Values, muse: Values) -> dict[str, float]:
+    """Median ratio, scatter, and the line of one set of nebulae."""
+    names = ("median_ratio", "scatter", "slope", "intercept")
+    numbers = dict.fromkeys(names, float("nan"))
+    if hst.size >= FEWEST:
+        numbers["median_ratio"] = float(np.median(hst / muse))
+    positive = hst > 0
+    if np.count_nonzero(positive) >= FEWEST:
+        y, x = np.log10(hst[positive]), np.log10(muse[positive])
+        first, last = np.percentile(y - x, [16, 84])
+        numbers["scatter"] = float(last - first) / 2
+        numbers["slope"], numbers["intercept"] = fit_robust_line(x, y)
+    return numbers
+
+
+def fit_robust_line(x: Values, y: Values) -> tuple[float, float]:
+    """Fit y = slope x + intercept so that outliers in y do not matter.
+
+    Iterated weighted least squares: Huber's weights, which have one solution, lead to Tukey's
+    bisquare, which leaves gross outliers out. The scale is that of the median absolute residual.
+
+    Parameters
+    ----------
+    x, y
+        Finite values, shape (n,).
+
+    Returns
+    -------
+    tuple of float
+        Slope and intercept; NaN if all x are one value.
+    """
+    if x.size < 2 or np.ptp(x) == 0:
+        return float("nan"), float("nan")
+    centre = x.mean()
+    x = x - centre
+    weights = np.ones_like(x)
+    slope, level = _fit_weighted(x, y, weights)
+    for iteration in range(40):
+        residual = np.abs(y - slope * x - level)
+        scale = 1.4826 * np.median(residual)
+        if scale <= 1e-12 * max(np.abs(y).max(), 1.0):
+            break
+        distance = residual / scale
+        if iteration < 15:
+            weights = HUBER / np.maximum(distance, HUBER)
+        else:
+            weights = np.maximum(1 - (distance / BISQUARE) ** 2, 0) ** 2
+        before = slope, level
+        slope, level = _fit_weighted(x, y, weights)
+        if iteration > 15 and np.allclose(before, (slope, level), rtol=0, atol=1e-7):
+            break
+    return float(slope), float(level - slope * centre)
+
+
+def _fit_weighted(x: Values, y: Values, weights: Values) -> tuple[float, float]:
+    total = weights.sum()
+    mean_x, mean_y = (weights @ x) / total, (weights @ y) / total
+    spread = weights @ (x - mean_x) ** 2
+    slope = (weights @ ((x - mean_x) * (y - mean_y))) / spread if spread > 0 else 0.0
+    return float(slope), float(mean_y - slope * mean_x)
+
+
+def write_numbers(numbers: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
+    """Write numbers as JSON, null for those that are not finite.
+
+    Parameters
+    ----------
+    numbers
+        Nested by name.
+    path
+        The file, replaced as a whole.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(_clean(numbers), indent=2, allow_nan=False) + "\n")
+    partial.replace(path)
+    return path
+
+
+def _clean(value: Any) -> Any:
+    """Turn what holds numbers into what JSON can say."""
+    if isinstance(value, Mapping):
+        return {str(name): _clean(item) for name, item in value.items()}
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        if not np.isfinite(value):
+            return None
+        return int(value) if value.is_integer() and abs(value) < 1e15 else value
+    return value

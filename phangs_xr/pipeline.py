@@ -41,7 +41,7 @@ from phangs_xr.io.fits import FitsTarget, build_header, write_fits
 from phangs_xr.io.tables import read_catalogue, write_table
 from phangs_xr.io.zarr import FieldStore, ZarrTarget, open_store
 from phangs_xr.lazy import DEFAULT_CHUNK, chunk_image
-from phangs_xr.plan import Plan, PlannedStep, Stage, list_stages, make_plan
+from phangs_xr.plan import Plan, PlannedStep, Stage, describe_hole, list_stages, make_plan
 from phangs_xr.schema import NUMBERS, PRODUCTS
 from phangs_xr.steps import extract_muse, load, load_nebulae
 from phangs_xr.steps.load import describe_alignment
@@ -108,6 +108,10 @@ class Field:
     def get_path(self, product: str) -> Path:
         """Return where a product's FITS file goes."""
         return self.out / f"{self.config.galaxy}_{product}.fits"
+
+    def describe_left_out(self) -> list[tuple[str, str]]:
+        """Return the steps that cannot be taken, each with why."""
+        return [(name, describe_hole(hole)) for name, hole in self.plan.holes.items() if hole]
 
     def list_history(self, one: PlannedStep) -> list[str]:
         """Return the HISTORY of a step's products: every step before it, with its options."""
@@ -284,6 +288,22 @@ def count_bytes(ready: Field) -> int:
     return total
 
 
+def list_passes(ready: Field, chunk: int) -> list[tuple[str, int]]:
+    """Return the passes over the chunks that a run takes, each with its number of tasks.
+
+    How often a stage's measurements look at the chunks depends on the data: as often as not it is
+    2 to 4 times.
+    """
+    passes = []
+    for stage in list_stages(ready.plan):
+        tasks = len(list_tiles(ready.grids[stage.grid].shape, chunk))
+        if stage.measuring:
+            names = ", ".join(one.name for one in stage.measuring)
+            passes.append((f"measure {names} (2 to 4 times)", tasks))
+        passes.append((", ".join(one.name for one in stage.steps), tasks))
+    return passes
+
+
 @dataclass(frozen=True)
 class _Work:
     """What the tasks of a stage share.
@@ -350,13 +370,13 @@ def _run_stage(ready: Field, stage: Stage, runner: Runner) -> None:
     ready.store.write_grid(stage.grid, grid)
     halo = _add_halos(stage, grid)
     work = _Work(stage.steps, images, numbers, grid, halo)
-    targets = _create_targets(ready, work, runner.chunk)
+    targets = _create_targets(ready, work, runner)
     work = replace(work, targets=targets)
     title = ", ".join(one.name for one in stage.steps)
     runner.run(title, _work_on_tile, work, list_tiles(grid.shape, runner.chunk))
     for one in stage.steps:
         _finish_step(ready, one, targets, numbers, monotonic() - started)
-    logger.info("%s: %.1f s", title, monotonic() - started)
+    logger.debug("%s: %.1f s", title, monotonic() - started)
 
 
 def _open_stage(ready: Field, stage: Stage) -> dict[str, xr.DataArray]:
@@ -400,7 +420,7 @@ def _add_halos(stage: Stage, grid: Grid) -> int:
 
 
 def _create_targets(
-    ready: Field, work: _Work, chunk: int
+    ready: Field, work: _Work, runner: Runner
 ) -> dict[str, tuple[ZarrTarget | FitsTarget, ...]]:
     """Make room for a stage's products."""
     # What the steps label their products with shows on one pixel as well as on all.
@@ -414,8 +434,9 @@ def _create_targets(
         history = ready.list_history(one)
         for name in one.outputs:
             attrs = sample[name].attrs
-            stored = ready.store.create(name, attrs, shape, chunk)
-            if name not in ready.fits_names:
+            stored = ready.store.create(name, attrs, shape, runner.chunk)
+            # Workers on other machines must not write one file together: it is exported later.
+            if name not in ready.fits_names or runner.remote:
                 targets[name] = (stored,)
                 continue
             labelled = nothing.assign_attrs({**attrs, "object": ready.config.galaxy})
@@ -445,7 +466,7 @@ def _finish_step(
             name: ready.inputs[name]["digest"] for name in one.inputs if name in one.step.sources
         },
         "outputs": list(one.outputs),
-        "fits": [name for name in one.outputs if name in ready.fits_names],
+        "fits": [name for name in one.outputs if len(targets[name]) > 1],
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "stage_seconds": round(seconds, 2),
     }

@@ -290,7 +290,7 @@ def _get_raw_position(center: SkyCoord | tuple[float, float], wcs: Any) -> tuple
 
 
 class _SkyTransform(CoordinateTransform):
-    """Pixels of one grid to RA and Dec, and back."""
+    """Pixels of one grid to RA and Dec."""
 
     def __init__(
         self,
@@ -304,10 +304,6 @@ class _SkyTransform(CoordinateTransform):
     def forward(self, dim_positions: dict[str, Any]) -> dict[Hashable, Any]:
         values = self.grid.to_sky(*(dim_positions[dim] for dim in self.dims))
         return dict(zip(self.coord_names, values, strict=True))
-
-    def reverse(self, coord_labels: dict[Hashable, Any]) -> dict[str, Any]:
-        values = self.grid.to_pixel(*(coord_labels[name] for name in self.coord_names))
-        return dict(zip(self.dims, values, strict=True))
 
     def equals(
         self, other: CoordinateTransform, *, exclude: frozenset[Hashable] | None = None

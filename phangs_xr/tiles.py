@@ -122,12 +122,15 @@ class Runner:
     on_start
         Called with what is about to be done and the number of tasks; returns a function to call
         with the number of tasks done since the last call.
+    remote
+        Whether the workers may be on other machines than this process.
     """
 
     client: Any = None
     threads: int | None = None
     chunk: int = DEFAULT_CHUNK
     on_start: Callable[[str, int], Advance] = field(default=lambda title, tasks: lambda done: None)
+    remote: bool = False
 
     def run(
         self,

@@ -49,11 +49,13 @@ def format_wcs(source: fits.Header | WCS) -> str:
     Raises
     ------
     InputError
-        If the two pixel axes are not the two axes of a celestial system, or their distortion is
-        given by look-up tables.
+        If the two pixel axes are not the two axes of a celestial system, or if they are
+        distorted otherwise than by SIP polynomials.
     """
     wcs = _read_celestial(source)
-    return "\n".join(format_card(key, value) for key, value in _list_cards(wcs))
+    text = "\n".join(format_card(key, value) for key, value in _list_cards(wcs))
+    _require_same_sky(wcs, parse_wcs(text))
+    return text
 
 
 def format_card(keyword: str, value: str | float) -> str:
@@ -112,12 +114,20 @@ def _read_celestial(source: fits.Header | WCS) -> WCS:
             f"expected a celestial WCS (CTYPE1 and CTYPE2 such as RA---TAN, DEC--TAN), "
             f"found axes {axes}: add the WCS to the header"
         )
-    if any(table is not None for table in (wcs.cpdis1, wcs.cpdis2, wcs.det2im1, wcs.det2im2)):
-        raise InputError(
-            "expected a WCS written in keywords alone, found distortion look-up tables: "
-            "use a drizzled image"
-        )
     return wcs
+
+
+def _require_same_sky(wcs: WCS, kept: WCS) -> None:
+    """Refuse distortions that the canonical cards cannot hold: look-up tables, TPV and the like."""
+    width, height = wcs.pixel_shape or (1000, 1000)
+    cols, rows = np.array([0.0, width, 0.3 * width]), np.array([0.0, height, 0.8 * height])
+    whole, found = (np.stack(pixel_to_sky(system, rows, cols)) for system in (wcs, kept))
+    scale = math.sqrt(abs(np.linalg.det(kept.pixel_scale_matrix)))
+    if not np.allclose(found, whole, rtol=0, atol=1e-4 * scale, equal_nan=True):
+        raise InputError(
+            "expected a projection with at most a SIP distortion, found one that look-up tables "
+            "or other coefficients distort (TPV, TNX): use a drizzled or resampled image"
+        )
 
 
 def _list_cards(wcs: WCS) -> Iterator[tuple[str, str | float | int]]:
@@ -154,11 +164,8 @@ def _list_sip_cards(sip: Sip) -> Iterator[tuple[str, float | int]]:
 
 
 def _get_reference_system(prm: Any) -> tuple[str, float]:
-    """RADESYS and EQUINOX as the FITS standard fills them in where they are absent."""
-    equinox = float(prm.equinox)
-    radesys = str(prm.radesys)
-    if not radesys:
-        radesys = "ICRS" if math.isnan(equinox) else ("FK4" if equinox < 1984.0 else "FK5")
+    """RADESYS, which wcslib fills in by the standard's rule, and EQUINOX, which it may not."""
+    radesys, equinox = str(prm.radesys), float(prm.equinox)
     if math.isnan(equinox):
         equinox = 1950.0 if radesys.startswith("FK4") else 2000.0
     return radesys, equinox

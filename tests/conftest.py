@@ -1,8 +1,14 @@
 """What several tests share."""
 
+import os
+from pathlib import Path
+
 import pytest
 from distributed import Client, LocalCluster
 from hypothesis import settings
+
+import phangs_xr
+from phangs_xr.simulate import Galaxy, simulate_galaxy
 
 # No example may fail because the machine is busy, and none leaves files in the checkout.
 settings.register_profile("here", deadline=None, database=None)
@@ -15,3 +21,64 @@ def client():
     cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
     with cluster, Client(cluster, set_as_default=False) as client:
         yield client
+
+
+SHARED = Path(os.environ.get("PHANGS_XR_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+def require_shared(name: str) -> Path:
+    """Return a directory of data that are not part of the repository, or skip."""
+    path = SHARED / name
+    if not path.is_dir():
+        pytest.skip(f"no {name} in {SHARED}: set PHANGS_XR_SHARED")
+    return path
+
+
+@pytest.fixture(scope="session")
+def golden():
+    """A simulated galaxy, 640² pixels, and in `reference/` what the earlier code made of it."""
+    return require_shared("golden")
+
+
+@pytest.fixture(scope="session")
+def golden_config(golden, tmp_path_factory):
+    """The configuration of the golden galaxy."""
+    path = tmp_path_factory.mktemp("golden") / "ngc0628.toml"
+    inputs = {
+        "narrow": "hst/ngc0628_acs_f658n_exp_drc_sci.fits",
+        "continuum1": "hst/ngc0628_uvis_f555w_exp_drc_sci.fits",
+        "continuum2": "hst/ngc0628_acs_f814w_exp_drc_sci.fits",
+        "muse": "muse/NGC0628-0.92asec_MAPS.fits",
+        "nebula_mask": "muse/NGC0628_nebulae_mask_V2.fits",
+        "nebula_catalogue": "muse/Nebulae_catalogue_v2.fits",
+        "star_mask": "muse/NGC0628_starmask.fits",
+    }
+    lines = [f'{name} = "{golden / file}"' for name, file in inputs.items()]
+    path.write_text("\n".join(['galaxy = "ngc0628"', "[inputs]", *lines]) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def orion():
+    """Real images of the Orion Nebula: F656N, F547M and a MUSE map, all at 0.8 arcsec."""
+    return require_shared("real/orion")
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory):
+    """The configuration of a simulated galaxy of 600² pixels; MUSE covers a part of it."""
+    return simulate_galaxy(tmp_path_factory.mktemp("simulated"), Galaxy(size=600, seed=3))
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory):
+    """The configuration of the smallest galaxy that still has all there is: 300² pixels."""
+    return simulate_galaxy(tmp_path_factory.mktemp("small"), Galaxy(size=300, seed=8))
+
+
+@pytest.fixture(scope="session")
+def finished(simulated, tmp_path_factory):
+    """The directory of a finished run of the simulated galaxy, not to be changed."""
+    out = tmp_path_factory.mktemp("finished") / "out"
+    phangs_xr.run(simulated, out, chunk=300)
+    return out

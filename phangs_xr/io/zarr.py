@@ -269,7 +269,7 @@ def open_store(path: str | Path) -> xr.DataTree:
         if dataset is None:
             continue
         if group in IMAGE_GROUPS:
-            dataset = dataset[[name for name in dataset.data_vars if name in finished]]
+            dataset = dataset[[name for name in PRODUCTS if name in finished and name in dataset]]
             dataset = dataset.chunk(_get_chunks(dataset)).drop_encoding()
         tree[f"/{group}"] = dataset
     return xr.DataTree.from_dict(tree)

@@ -16,6 +16,9 @@ import holoviews.plotting.bokeh
 import holoviews.plotting.mpl  # noqa: F401
 import numpy as np
 from bokeh.models import CustomJSHover, FixedTicker, HoverTool
+from holoviews.plotting.mpl import LayoutPlot
+from matplotlib.collections import QuadMesh
+from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
@@ -47,12 +50,14 @@ def frame(overlay: Any, *, bokeh: dict[str, Any] | None = None, mpl: dict[str, A
     """Return an overlay with the house's fonts and options for both backends."""
     bokeh = {"fontsize": FONTS, **(bokeh or {})}
     sizes = {name: int(size[:-2]) for name, size in FONTS.items()}
-    mpl = {"fontsize": sizes, "hooks": [quieten], **(mpl or {})}
+    mpl = {**(mpl or {})}
+    mpl["hooks"] = [quieten, *mpl.get("hooks", [])]
+    mpl["fontsize"] = sizes
     return style(overlay, bokeh=bokeh, mpl=mpl, **both)
 
 
 def arrange(
-    panels: Sequence[Any], columns: int, *, inches: tuple[float, float], linked: bool = True, **mpl: Any
+    panels: Sequence[Any], columns: int, *, inches: tuple[float, float], linked: bool = True
 ) -> hv.Layout:
     """Put panels side by side.
 
@@ -66,14 +71,12 @@ def arrange(
         Width and height of the whole on paper.
     linked
         Whether panels with the same axes pan together.
-    **mpl
-        Further options for matplotlib.
     """
     layout = hv.Layout(list(panels)).cols(columns)
     layout = layout.opts(
         shared_axes=linked, shared_datasource=True, merge_tools=True, backend="bokeh"
     )
-    options = {"sublabel_format": "", "fig_inches": inches, "hspace": 0.35, "vspace": 0.35, **mpl}
+    options = {"sublabel_format": "", "fig_inches": inches}
     return layout.opts(shared_axes=linked, **options, backend="matplotlib")
 
 
@@ -108,15 +111,46 @@ def quieten(plot: Any, element: Any) -> None:
     axis.yaxis.set_minor_formatter(NullFormatter())
 
 
-def quieten_bar(plot: Any, element: Any) -> None:
-    """Leave minor ticks of a colour bar away (matplotlib hook)."""
-    if "cbar" in plot.handles:
-        plot.handles["cbar"].minorticks_off()
+def hide_labels(plot: Any, element: Any, *, rows: bool, columns: bool) -> None:
+    """Leave labels of RA or Dec to the panel below or to the left (matplotlib hook)."""
+    axis = plot.handles["axis"]
+    for coordinate, hidden in zip(getattr(axis, "coords", ()), (columns, rows), strict=False):
+        if hidden:
+            coordinate.set_ticklabel_visible(False)
+            coordinate.set_auto_axislabel(False)
+            coordinate.set_axislabel("")
 
 
 def rasterise(plot: Any, element: Any) -> None:
     """Keep a mesh as pixels in a PDF, where each of its cells would be a shape (matplotlib hook)."""
-    plot.handles["artist"].set_rasterized(True)
+    if isinstance(plot.handles["artist"], QuadMesh):
+        plot.handles["artist"].set_rasterized(True)
+
+
+class _PlainLayout(LayoutPlot):
+    """A layout that leaves the size of the figure as it is, for which it would draw it twice."""
+
+    v17_layout_format = False
+
+
+def render_figure(picture: Any) -> Figure:
+    """Return the matplotlib figure of a HoloViews object, faster than `hv.render`."""
+    renderer = hv.renderer("matplotlib")
+    if not isinstance(picture, hv.Layout):
+        plot = renderer.get_plot(picture)
+    else:
+        options = renderer.plot_options(picture, renderer.size)
+        plot = _PlainLayout(picture, renderer=renderer, **options)
+        plot.update(plot.keys[0])
+    figure: Figure = plot.state
+    # The layout's own grid knows nothing of labels; this one keeps them apart.
+    rows, columns = picture.shape if isinstance(picture, hv.Layout) else (1, 1)
+    cells = figure.add_gridspec(rows, columns)
+    for axis, cell in zip(figure.axes, cells, strict=False):
+        axis.set_subplotspec(cell)
+        axis.set_in_layout(True)
+    figure.set_layout_engine("constrained")
+    return figure
 
 
 def format_number(value: float) -> str:
@@ -190,27 +224,57 @@ def show_values(stretch: Stretch, title: str) -> HoverTool:
     )
 
 
-def tick_colours(stretch: Stretch) -> dict[str, dict[str, Any]]:
-    """Return options that label a colour bar with values rather than stretched ones."""
-    ticks = stretch.ticks
+def draw_bar(label: str, ticks: Sequence[tuple[float, str]], *, below: bool = True) -> dict[str, Any]:
+    """Return options of an element that is coloured by a value: a colour bar with named ticks.
+
+    Parameters
+    ----------
+    label
+        What the colours mean, with the unit.
+    ticks
+        Places on the scale, and how they read.
+    below
+        Whether the bar lies below the picture in bokeh; matplotlib has it on the right.
+
+    Returns
+    -------
+    dict
+        `bokeh` and `mpl`, for `style`; hooks are among them.
+    """
     places, names = [place for place, _ in ticks], [name for _, name in ticks]
-    bokeh = {"hooks": [partial(_tick_bokeh, places=places, names=names)]}
-    return {"bokeh": bokeh, "mpl": {"hooks": [rasterise], "cbar_ticks": ticks}}
+    bokeh = {
+        "colorbar": True,
+        "colorbar_position": "bottom" if below else "right",
+        "clabel": label,
+        "colorbar_opts": {
+            "ticker": FixedTicker(ticks=places),
+            "major_label_overrides": dict(zip(places, names, strict=True)),
+            **({"height": 8} if below else {"width": 10}),
+        },
+    }
+    # HoloViews would draw the whole figure anew for each bar.
+    hook = partial(_add_bar, label=label, places=places, names=names)
+    return {"bokeh": bokeh, "mpl": {"colorbar": False, "hooks": [rasterise, hook]}}
 
 
-def _tick_bokeh(plot: Any, element: Any, *, places: list[float], names: list[str]) -> None:
-    bar = plot.handles.get("colorbar")
-    if bar is not None:
-        bar.ticker = FixedTicker(ticks=places)
-        bar.major_label_overrides = dict(zip(places, names, strict=True))
+def _add_bar(
+    plot: Any, element: Any, *, label: str, places: list[float], names: list[str]
+) -> None:
+    handles = plot.handles
+    place = handles["axis"].inset_axes((1.03, 0.0, 0.04, 1.0))
+    bar = handles["fig"].colorbar(handles["artist"], cax=place, extend="both")
+    bar.set_ticks(places, labels=names)
+    bar.minorticks_off()
+    place.tick_params(labelsize=8)
+    bar.set_label(label, fontsize=8)
 
 
-def tick_ratios(limit: float) -> list[tuple[float, str]]:
-    """Return round ratios between 1/limit and limit, and how they read."""
-    above = [value for value in (1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0) if value <= limit]
-    chosen = above[-3:] if limit < 4 else above[-4:]
-    below = [(1 / value, f"{1 / value:.2g}") for value in reversed(chosen)]
-    return [*below, (1.0, "1"), *((value, f"{value:g}") for value in chosen)]
+def tick_ratios(limit: float, centre: float = 1.0) -> list[tuple[float, str]]:
+    """Return round ratios between centre/limit and centre·limit, and how they read."""
+    above = [step for step in (1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0) if step <= limit]
+    chosen = above[-3:] if limit < 4 else above[-4::2]
+    factors = [*(1 / step for step in reversed(chosen)), 1.0, *chosen]
+    return [(centre * factor, f"{centre * factor:.2g}") for factor in factors]
 
 
 def choose_round(length: float) -> float:
@@ -220,9 +284,9 @@ def choose_round(length: float) -> float:
 
 
 def choose_ratio_limit(ratios: NDArray[np.floating[Any]]) -> float:
-    """Return the largest ratio, or inverse of one, that colours should tell apart, 3 at most."""
+    """Return the largest ratio, or inverse of one, that colours should tell apart."""
     known = ratios[ratios > 0]
     if known.size == 0:
         return 3.0
     spread = float(np.exp(np.percentile(np.abs(np.log(known)), 95)))
-    return next((limit for limit in (1.25, 1.5, 2.0) if spread <= limit), 3.0)
+    return next((limit for limit in (1.25, 1.5, 2.0, 3.0, 5.0, 10.0) if spread <= limit), 30.0)

@@ -20,10 +20,9 @@ from phangs_xr.qa.draw import (
     RATIO_MAP,
     arrange,
     choose_ratio_limit,
+    draw_bar,
     draw_legend,
     frame,
-    quieten,
-    quieten_bar,
     style,
     tick_ratios,
 )
@@ -44,6 +43,7 @@ _BINS = 8
 _FEWEST = 5
 _RATIO_LIMITS = (1 / 3, 3.0)
 _RATIO_REACH = 30.0
+_LARGE = {"size": 8, "line_alpha": 0.6, "line_color": BLACK, "line_width": 0.5}
 
 Column = NDArray[Any]
 
@@ -113,14 +113,18 @@ def classify_nebulae(nebulae: xr.Dataset) -> Column:
     column = find_class_column(nebulae)
     groups = np.full(nebulae.sizes["nebula"], "nebula", dtype=object)
     if column is not None:
-        values = nebulae[column].values
-        known = np.isfinite(values)
-        groups[known] = [f"{column} = {value:g}" for value in values[known]]
-        groups[~known] = "no class"
+        groups[:] = [_name_class(column, value) for value in nebulae[column].values.tolist()]
     for name in ("coverage_hst", "coverage_muse"):
         if name in nebulae.variables:
             groups[~(nebulae[name].values >= FULL)] = "partly covered"
     return groups.astype(str)
+
+
+def _name_class(column: str, value: Any) -> str:
+    """A class as people read it: catalogues hold numbers, NaN where a nebula has no row, or text."""
+    if isinstance(value, int | float):
+        return f"{column} = {value:g}" if math.isfinite(value) else "no class"
+    return f"{column} = {str(value).strip()}" if str(value).strip() else "no class"
 
 
 def _find_errors(nebulae: xr.Dataset) -> Column:
@@ -174,7 +178,7 @@ def plot_fluxes(
     table = tabulate_nebulae(field, nebulae, product) if table is None else table
     limits = find_flux_limits(table, product)
     panels = [draw_fluxes(table, name, limits, numbers) for name in ("halpha", product)]
-    return arrange(panels, 2, inches=(10.0, 5.0), hspace=0.3)
+    return arrange(panels, 2, inches=(10.0, 5.6))
 
 
 def find_flux_limits(table: hv.Dataset, product: str) -> tuple[float, float]:
@@ -360,7 +364,7 @@ def plot_ratio_by_flux(
         logy=True,
         bokeh={"frame_width": 380, "frame_height": 380},
         yticks=tick_ratios(high),
-        mpl={"aspect": 1.3, "fig_inches": 6},
+        mpl={"aspect": 1.3, "fig_inches": (6.5, 5.0)},
     )
 
 
@@ -384,7 +388,7 @@ def _draw_running_median(
             band,
             alpha=0.3,
             bokeh={"fill_color": GREY, "line_alpha": 0},
-            mpl={"facecolor": GREY, "edgecolor": GREY, "linewidth": 0},
+            mpl={"color": GREY, "facecolor": GREY, "linewidth": 0},
         ),
         style(line, color=BLACK, bokeh={"line_width": 3}, mpl={"linewidth": 2.2}),
     ]
@@ -423,22 +427,21 @@ def plot_ratio_on_sky(
     x, y = plane.dims
     points = hv.Points(table, kdims=[x, y], vdims=_list_others(table, x, y))
     options = plane.options()
-    bar = {"colorbar": True, "clabel": f"{NAMES[product]} / MUSE flux", "cnorm": "log"}
     limit = choose_ratio_limit(table[f"ratio_{product}"])
+    bar = draw_bar(f"{NAMES[product]} / MUSE flux", tick_ratios(limit), below=False)
     points = style(
         points,
         color=f"ratio_{product}",
         cmap=RATIO_MAP,
         clim=(1 / limit, limit),
-        **bar,
-        bokeh={**_options_of_points(table), "size": 8, "line_alpha": 0.6, "line_color": BLACK,
-               "line_width": 0.5},
-        mpl={"s": 26, "edgecolor": BLACK, "linewidth": 0.4, "cbar_ticks": tick_ratios(limit)},
+        cnorm="log",
+        bokeh={**_options_of_points(table), **_LARGE, **bar["bokeh"]},
+        mpl={"s": 26, "edgecolor": BLACK, "linewidth": 0.4, **bar["mpl"]},
     )
     return frame(
         points,
         title=f"{NAMES[product]} / MUSE on the sky",
         show_grid=axes == "offset",
         bokeh={**options["bokeh"], "frame_width": 380, "frame_height": 380},
-        mpl={**options["mpl"], "fig_inches": 6, "hooks": [quieten, quieten_bar]},
+        mpl={**options["mpl"], "fig_inches": (6.5, 6.0), "hooks": bar["mpl"]["hooks"]},
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import holoviews as hv
@@ -20,12 +22,11 @@ from phangs_xr.qa.draw import (
     choose_ratio_limit,
     choose_round,
     choose_stretch,
+    draw_bar,
     frame,
-    quieten,
-    rasterise,
+    hide_labels,
     show_values,
     style,
-    tick_colours,
     tick_ratios,
 )
 from phangs_xr.qa.outlines import trace_outlines
@@ -41,7 +42,8 @@ TITLES = {
 }
 
 _PANEL = 270
-_INCHES = 3.7
+_WIDTH, _DECORATION, _TITLE = 4.2, 1.0, 0.75
+"""Of a panel on paper [inch], with what its labels and bar take across and upwards."""
 
 
 def plot_maps(
@@ -83,20 +85,14 @@ def plot_maps(
     matched = choose_stretch(overview.images[names[0]].values)
     own = {name: choose_stretch(overview.images[name].values) for name in names}
     ratio = find_ratio(field, overview)
-    rows = []
-    for note, stretches in (("MUSE's colours", dict.fromkeys(names, matched)), ("own colours", own)):
-        if len(names) == 1 and rows:
-            continue
-        rows += [
-            _draw_map(plane, overview.images[name], stretch, f"{TITLES[name]} ({note})", marks)
-            for name, stretch in stretches.items()
-        ]
-        if ratio is not None:
-            centre = 1.0 if note.startswith("MUSE") else float(np.nanmedian(ratio))
-            rows.append(_draw_ratio(plane, ratio, centre, marks))
-    columns = len(rows) // 2 or 1
-    size = (_INCHES * columns, 4.2 * len(rows) / columns)
-    return arrange(rows, columns, inches=size, hspace=0.5, vspace=0.25)
+    scales = {"MUSE's colours": dict.fromkeys(names, matched), "own colours": own}
+    if len(names) == 1:
+        del scales["MUSE's colours"]
+    rows = [
+        _draw_row(plane, overview, ratio, stretches, note, marks)
+        for note, stretches in scales.items()
+    ]
+    return _arrange_rows(plane, rows)
 
 
 def find_ratio(field: xr.DataTree, overview: Overview) -> xr.DataArray | None:
@@ -116,53 +112,86 @@ def find_ratio(field: xr.DataTree, overview: Overview) -> xr.DataArray | None:
     return ratio.where(ratio > 0)
 
 
-def _draw_map(
-    plane: Plane, image: xr.DataArray, stretch: Stretch, title: str, marks: list[Any]
-) -> hv.Overlay:
+def _draw_row(
+    plane: Plane,
+    overview: Overview,
+    ratio: xr.DataArray | None,
+    stretches: Mapping[str, Stretch],
+    note: str,
+    marks: list[Any],
+) -> list[hv.Overlay]:
+    row = []
+    for name, stretch in stretches.items():
+        picture = draw_image(plane, overview.images[name], stretch)
+        row.append(_frame_map(plane, [picture, *marks], f"{TITLES[name]}, {note}"))
+    if ratio is not None:
+        centre = 1.0 if note.startswith("MUSE") else float(np.nanmedian(ratio))
+        row.append(_draw_ratio(plane, ratio, centre, marks))
+    return row
+
+
+def _arrange_rows(plane: Plane, rows: list[list[hv.Overlay]]) -> hv.Layout:
+    panels = [
+        panel.opts(
+            hooks=[
+                *panel.opts.get("plot", backend="matplotlib").kwargs["hooks"],
+                partial(hide_labels, rows=column > 0, columns=number < len(rows) - 1),
+            ],
+            backend="matplotlib",
+        )
+        for number, row in enumerate(rows)
+        for column, panel in enumerate(row)
+    ]
+    columns = len(rows[0])
+    ny, nx = plane.grid.shape
+    height = (_WIDTH - _DECORATION) * ny / nx + _TITLE
+    return arrange(panels, columns, inches=(_WIDTH * columns, height * len(rows)))
+
+
+def draw_image(plane: Plane, image: xr.DataArray, stretch: Stretch) -> Any:
+    """Draw an image of flux with its colour bar.
+
+    Parameters
+    ----------
+    plane
+        Where it lies.
+    image
+        Reduced to what can be drawn [1e-20 erg/s/cm² per HST pixel].
+    stretch
+        Its colours.
+    """
     value = hv.Dimension("stretched", label="Hα flux")
     picture = plane.draw(image, stretch.apply(image.values), value)
-    ticks = tick_colours(stretch)
-    picture = style(
+    bar = draw_bar(f"Hα flux ({FLUX_UNIT} per HST pixel)", stretch.ticks)
+    return style(
         picture,
         cmap=FLUX_MAP,
         clim=stretch.limits,
-        colorbar=True,
-        clabel=f"Hα flux ({FLUX_UNIT} per HST pixel)",
-        bokeh={**ticks["bokeh"], "tools": [show_values(stretch, "flux")], **_BAR_BELOW},
-        mpl={**ticks["mpl"], **_BAR_BELOW_MPL},
+        bokeh={"tools": [show_values(stretch, "flux")], **bar["bokeh"]},
+        mpl={**plane.options()["mpl"], **bar["mpl"]},
     )
-    return _frame_map(plane, hv.Overlay([picture, *marks]), title)
 
 
-def _draw_ratio(
-    plane: Plane, ratio: xr.DataArray, centre: float, marks: list[Any]
-) -> hv.Overlay:
+def _draw_ratio(plane: Plane, ratio: xr.DataArray, centre: float, marks: list[Any]) -> hv.Overlay:
     value = hv.Dimension("ratio", label="MUSE / smoothed HST")
-    picture = plane.draw(ratio, ratio.values, value)
     limit = choose_ratio_limit(ratio.values / centre)
-    about = "1" if centre == 1.0 else f"the median, {centre:.2f}"
-    ticks = [(centre * place, f"{centre * place:.2g}") for place, _ in tick_ratios(limit)]
+    bar = draw_bar("MUSE / (smoothed HST + offset)", tick_ratios(limit, centre))
     picture = style(
-        picture,
+        plane.draw(ratio, ratio.values, value),
         cmap=RATIO_MAP,
         clim=(centre / limit, centre * limit),
         cnorm="log",
-        colorbar=True,
-        clabel="MUSE / smoothed HST flux",
-        bokeh={"tools": [("hover")], **_BAR_BELOW},
-        mpl={"cbar_ticks": ticks, "hooks": [rasterise, quieten], **_BAR_BELOW_MPL},
+        bokeh={"tools": ["hover"], **bar["bokeh"]},
+        mpl={**plane.options()["mpl"], **bar["mpl"]},
     )
-    return _frame_map(plane, hv.Overlay([picture, *marks]), f"MUSE / HST about {about}")
+    about = "1" if centre == 1.0 else f"its median, {centre:.2g}"
+    return _frame_map(plane, [picture, *marks], f"MUSE / HST, about {about}")
 
 
-_BAR_BELOW = {"colorbar_position": "bottom", "colorbar_opts": {"height": 10}}
-_BAR_BELOW_MPL: dict[str, Any] = {}
-
-
-def _frame_map(plane: Plane, overlay: hv.Overlay, title: str) -> hv.Overlay:
+def _frame_map(plane: Plane, layers: list[Any], title: str) -> hv.Overlay:
     options = plane.options()
     return frame(
-        overlay,
+        hv.Overlay(layers),
         title=title,
         bgcolor=SKY_COLOUR,
         show_legend=False,

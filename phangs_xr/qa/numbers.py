@@ -26,18 +26,6 @@ FEWEST = 5
 HUBER, BISQUARE = 1.345, 4.685
 """Standard deviations beyond which points lose weight, by the usual 95 % efficiency."""
 
-UNITS = {
-    "n": "",
-    "median_ratio": "",
-    "scatter": "dex",
-    "slope": "",
-    "intercept": "dex",
-    "within_10_percent": "",
-    "within_factor_3": "",
-    "negative": "",
-}
-"""What `compare_fluxes` tells of a product, with units."""
-
 
 def compare_fluxes(nebulae: xr.Dataset, *, seed: int = 1) -> dict[str, dict[str, float]]:
     """Compare each HST product's nebula fluxes with MUSE's.
@@ -103,11 +91,11 @@ def compare_pairs(hst: Values, muse: Values, *, seed: int = 1) -> dict[str, floa
     """
     ratio = hst / muse
     low, high = ratio > 1 / 3, ratio < 3
-    numbers = {
-        "n": float(ratio.size),
+    numbers: dict[str, float] = {
+        "n": ratio.size,
         "within_10_percent": _share(np.abs(ratio - 1) <= 0.1),
         "within_factor_3": _share(low & high),
-        "negative": float(np.count_nonzero(hst <= 0)),
+        "negative": int(np.count_nonzero(hst <= 0)),
     }
     found = _summarise(hst, muse)
     rng = np.random.default_rng(seed)
@@ -127,7 +115,7 @@ def _share(chosen: NDArray[np.bool_]) -> float:
 
 
 def _spread(values: Values) -> float:
-    """Standard deviation of what resampling gave, NaN if most of it gave nothing."""
+    """Return the standard deviation of resampled numbers, NaN if most of them are NaN."""
     finite = values[np.isfinite(values)]
     enough = finite.size > 1 and finite.size > values.size / 2
     return float(finite.std(ddof=1)) if enough else float("nan")
@@ -224,8 +212,4 @@ def _clean(value: Any) -> Any:
         return {str(name): _clean(item) for name, item in value.items()}
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, float):
-        if not np.isfinite(value):
-            return None
-        return int(value) if value.is_integer() and abs(value) < 1e15 else value
-    return value
+    return None if isinstance(value, float) and not np.isfinite(value) else value

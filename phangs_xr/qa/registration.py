@@ -8,8 +8,8 @@ taken from both maps first. The uncertainty comes from drawing blocks of the fie
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from math import hypot
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -40,10 +40,18 @@ MISMATCH = 0.1
 keeps a few bright nebulae from deciding alone."""
 
 BLOCK = 20
-"""Side of the blocks drawn for the uncertainty [MUSE pixel]: 4", several times the PSF."""
+"""Least side of the blocks drawn for the uncertainty [MUSE pixel]: 4", several times the PSF."""
+
+BLOCKS = 64
+"""About so many blocks are made of a large field, so that distortions across it count too."""
 
 FEWEST_BLOCKS = 6
 RESAMPLES = 500
+ITERATIONS = 30
+
+CONVERGED = 1e-4
+"""Step of the fit [MUSE pixel] below which it is done."""
+
 TILE = 300
 """MUSE pixels along the side of a tile: about 1500 HST pixels."""
 
@@ -70,25 +78,166 @@ def measure_shift(field: xr.DataTree, *, seed: int = 1) -> dict[str, float]:
         NaN if a map is missing or too little of it is common to tell. A shift above the limit is
         logged as a warning.
     """
-    images = [_find(field, "hst", "halpha_smoothed"), _find(field, "muse", "musehalpha")]
-    if images[0] is None or images[1] is None:
+    hst, muse = _find(field, "hst", "halpha_smoothed"), _find(field, "muse", "musehalpha")
+    if hst is None or muse is None:
         return _report(np.full(2, np.nan), np.full((1, 2), np.nan), 0, 0)
-    muse = images[1]
-    hst = _bring_to_muse(images[0], muse)
     grid = get_grid(muse)
-    scale = float(np.sqrt(grid.pixel_area))
-    fit = _ShiftFit(hst, muse.values.astype(np.float64), scale)
-    shift, blocks = fit.run()
-    rng = np.random.default_rng(seed)
-    drawn = _resample(blocks, rng)
-    return _report(
-        _to_sky(shift[None], grid)[0], _to_sky(shift + drawn, grid), fit.pixels, len(blocks)
+    maps = _crop(_bring_to_muse(hst, muse), muse.values.astype(np.float64))
+    found = find_shift(*maps, float(np.sqrt(grid.pixel_area)))
+    shift = _to_sky(found.shift[None], grid)[0]
+    drawn = _to_sky(found.shift + _resample(found, seed), grid)
+    return _report(shift, drawn, found.pixels, len(found.scores))
+
+
+@dataclass(frozen=True)
+class FoundShift:
+    """A shift between two images, and what each block of the field says of it.
+
+    Attributes
+    ----------
+    shift
+        Rows and columns by which features of the second image lie beyond those of the first
+        [pixel]; NaN if they cannot tell.
+    slopes, scores
+        Per block the matrix and the vector of the last step's equations, shapes (blocks, 2, 2) and
+        (blocks, 2): to leave out or repeat a block changes the shift by their solution.
+    pixels
+        How many pixels were compared.
+    """
+
+    shift: Image
+    slopes: Image
+    scores: Image
+    pixels: int
+
+
+NOTHING = FoundShift(np.full(2, np.nan), np.empty((0, 2, 2)), np.empty((0, 2)), 0)
+
+
+def find_shift(hst: Image, muse: Image, scale: float) -> FoundShift:
+    """Find the shift d of M = a H(p - d) + b between two images of one field.
+
+    Parameters
+    ----------
+    hst, muse
+        2-D images of one shape and nearly one PSF, NaN where there is no data.
+    scale
+        Side of a pixel [arcsec].
+    """
+    common = np.count_nonzero(np.isfinite(hst) & np.isfinite(muse))
+    if common < FEWEST_BLOCKS * BLOCK:
+        return NOTHING
+    block = max(BLOCK, round(np.sqrt(common / BLOCKS)))
+    sigma = SMOOTH_SIGMA / scale
+    maps = [_flatten(image, sigma) for image in (hst, muse)]
+    noise = _measure_noise(maps[1][np.isfinite(maps[1])])
+    if not noise > 0:
+        return NOTHING
+    have_data = [np.isfinite(image) for image in maps]
+    hst, muse = (np.nan_to_num(image) for image in maps)
+    weights = 1 / (noise**2 + (MISMATCH * muse) ** 2)
+    shift = _find_whole_shift(hst, muse, SEARCH / scale)
+    splines = ndimage.spline_filter(hst, order=3)
+    for _ in range(ITERATIONS):
+        valid = _find_comparable(have_data[0], have_data[1], shift)
+        moved = ndimage.shift(splines, shift, order=3, prefilter=False)
+        slopes, scores = _write_equations(moved, muse, weights * valid, block)
+        step = _solve(slopes.sum(axis=0), scores.sum(axis=0))
+        if not np.isfinite(step).all() or np.hypot(*shift) * scale > 2 * SEARCH:
+            return NOTHING
+        if np.abs(step).max() < CONVERGED:
+            return FoundShift(shift, slopes, scores, int(np.count_nonzero(valid)))
+        shift = shift + np.clip(step, -1, 1)
+    return NOTHING
+
+
+def _flatten(image: Image, sigma: float) -> Image:
+    """Take out what is smooth over `sigma` pixels; no data is NaN and carries no weight."""
+    valid = np.isfinite(image)
+    weight = ndimage.gaussian_filter(valid.astype(np.float64), sigma)
+    smooth = ndimage.gaussian_filter(np.where(valid, image, 0.0), sigma)
+    return np.where(valid, image - smooth / np.where(valid, weight, 1.0), np.nan)
+
+
+def _measure_noise(values: Image) -> float:
+    return float(MAD_TO_STD * np.median(np.abs(values - np.median(values))))
+
+
+def _find_whole_shift(hst: Image, muse: Image, reach: float) -> Image:
+    """Find the whole-pixel shift within `reach` at which the images correlate best."""
+    shape = [fft.next_fast_len(length + int(reach) + 1, real=True) for length in hst.shape]
+    # The arcsinh keeps one bright source, or one artefact, from deciding alone.
+    one, other = (
+        fft.rfft2(np.arcsinh(image / (_measure_noise(image[image != 0]) or 1.0)), shape)
+        for image in (hst, muse)
     )
+    correlation = fft.irfft2(np.conj(one) * other, shape)
+    rows, columns = (fft.fftfreq(length, 1 / length) for length in shape)
+    far = np.hypot(rows[:, None], columns) > reach
+    row, column = np.unravel_index(np.argmax(np.where(far, -np.inf, correlation)), shape)
+    return np.array([rows[row], columns[column]])
+
+
+def _find_comparable(hst: Mask, muse: Mask, shift: Image) -> Mask:
+    """Find the pixels whose neighbours, too, have data in both images once one is moved."""
+    inner = ndimage.binary_erosion(hst, np.ones((3, 3), bool), iterations=3)
+    moved = ndimage.shift(inner.astype(np.uint8), np.round(shift), order=0)
+    both: Mask = ndimage.binary_erosion(muse, np.ones((3, 3), bool), iterations=2) & (moved > 0)
+    return both
+
+
+def _write_equations(hst: Image, muse: Image, weights: Image, block: int) -> tuple[Image, Image]:
+    """Linearise the fit at the present shift, block by block.
+
+    The matrix holds products of the one image's gradients with the other's: squares of either
+    would count its noise as structure.
+    """
+    total = weights.sum()
+    if not total > 0:
+        return np.full((1, 2, 2), np.nan), np.full((1, 2), np.nan)
+    mean_hst, mean_muse = (weights * hst).sum() / total, (weights * muse).sum() / total
+    spread = (weights * (hst - mean_hst) ** 2).sum()
+    gain = (weights * (hst - mean_hst) * (muse - mean_muse)).sum() / max(spread, 1e-300)
+    residual = muse - mean_muse - gain * (hst - mean_hst)
+    hst_slopes, muse_slopes = np.gradient(hst), np.gradient(muse)
+    edges = [np.arange(0, length, block) for length in hst.shape]
+
+    def sum_blocks(image: Image) -> Image:
+        return np.add.reduceat(np.add.reduceat(image, edges[0], 0), edges[1], 1).ravel()
+
+    used = sum_blocks(weights) > 0
+    slopes = [
+        [sum_blocks(weights * hst_slopes[i] * muse_slopes[j])[used] for j in range(2)]
+        for i in range(2)
+    ]
+    scores = [sum_blocks(-weights * hst_slopes[i] * residual)[used] for i in range(2)]
+    return np.moveaxis(np.array(slopes), -1, 0), np.array(scores).T
+
+
+def _solve(slopes: Image, scores: Image) -> Image:
+    """Return the step of one set of summed equations, NaN where they fix none."""
+    matrix = (slopes + slopes.T) / 2
+    if not np.isfinite(matrix).all() or np.linalg.eigvalsh(matrix)[0] <= 0:
+        return np.full(2, np.nan)
+    return np.linalg.solve(matrix, scores).astype(np.float64)
+
+
+def _resample(found: FoundShift, seed: int) -> Image:
+    """Return how the shift changes when blocks are drawn anew, shape (draws, 2)."""
+    blocks = len(found.scores)
+    if blocks < FEWEST_BLOCKS:
+        return np.full((1, 2), np.nan)
+    rng = np.random.default_rng(seed)
+    counts = rng.multinomial(blocks, np.full(blocks, 1 / blocks), RESAMPLES).astype(np.float64)
+    slopes, scores = np.tensordot(counts, found.slopes, 1), counts @ found.scores
+    steps = np.array([_solve(*pair) for pair in zip(slopes, scores, strict=True)])
+    fixed = np.isfinite(steps).all(axis=1)
+    return steps[fixed] if fixed.mean() > 0.5 else np.full((1, 2), np.nan)
 
 
 def _find(field: xr.DataTree, node: str, name: str) -> xr.DataArray | None:
     images = field.children.get(node)
-    return images[name] if images is not None and name in images else None
+    return images.to_dataset().get(name) if images is not None else None
 
 
 def _bring_to_muse(halpha_smoothed: xr.DataArray, musehalpha: xr.DataArray) -> Image:
@@ -103,12 +252,24 @@ def _bring_to_muse(halpha_smoothed: xr.DataArray, musehalpha: xr.DataArray) -> I
         order="bilinear",
         factor=factor,
     )
-    return sampled.values.astype(np.float64)
+    brought: Image = sampled.values.astype(np.float64)
+    return brought
+
+
+def _crop(hst: Image, muse: Image) -> tuple[Image, Image]:
+    """Cut out the rectangle in which both images have data."""
+    both = np.isfinite(hst) & np.isfinite(muse)
+    rows, columns = (np.flatnonzero(both.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return hst[:0, :0], muse[:0, :0]
+    window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    return hst[window], muse[window]
 
 
 def _to_sky(shift: Image, grid: Grid) -> Image:
     """Turn shifts in rows and columns, shape (n, 2), into arcsec east and north."""
-    return shift[:, ::-1] @ grid.to_wcs().pixel_scale_matrix.T * 3600
+    matrix: Image = 3600 * grid.to_wcs().pixel_scale_matrix
+    return shift[:, ::-1] @ matrix.T
 
 
 def _report(shift: Image, drawn: Image, pixels: int, blocks: int) -> dict[str, float]:
@@ -117,7 +278,7 @@ def _report(shift: Image, drawn: Image, pixels: int, blocks: int) -> dict[str, f
     length = hypot(east, north)
     along = np.array([east, north]) / length if length > 0 else np.array([1.0, 0.0])
     error = float((drawn @ along).std())
-    numbers = {
+    numbers: dict[str, float] = {
         "shift_ra": east,
         "shift_ra_error": float(spread[0]),
         "shift_dec": north,
@@ -125,8 +286,8 @@ def _report(shift: Image, drawn: Image, pixels: int, blocks: int) -> dict[str, f
         "shift": length,
         "shift_error": error,
         "limit": SHIFT_LIMIT,
-        "pixels": float(pixels),
-        "blocks": float(blocks),
+        "pixels": pixels,
+        "blocks": blocks,
     }
     if length > SHIFT_LIMIT:
         _log.warning(

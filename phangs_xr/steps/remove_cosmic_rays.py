@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from photutils.detection import DAOStarFinder
 from photutils.geometry import circular_overlap_grid
 from photutils.utils.exceptions import NoDetectionsWarning
+from scipy import ndimage
 
 from phangs_xr.filters import fill_holes
 from phangs_xr.labels import label_product, require_units
@@ -81,10 +82,20 @@ def find_sources(image: Image, options: RemoveCosmicRays, std: float) -> NDArray
     # For the whole process: a filter set and unset around each call would race between threads.
     warnings.filterwarnings("ignore", category=NoDetectionsWarning)
     finder = DAOStarFinder(threshold=options.threshold * std, fwhm=options.fwhm)
+    if not _reaches_pixel(image, finder.kernel.data.shape):
+        return np.empty((0, 2))
     table = finder(image)
     if table is None:
         return np.empty((0, 2))
     return np.column_stack([table["x_centroid"], table["y_centroid"]]).astype(np.float64)
+
+
+def _reaches_pixel(image: Image, footprint: tuple[int, int]) -> bool:
+    """Tell whether the finder's kernel lies on data alone anywhere: without that, NumPy warns."""
+    finite = np.isfinite(image)
+    if finite.all():
+        return True
+    return bool(ndimage.minimum_filter(finite, footprint, mode="constant", cval=True).any())
 
 
 def has_negative_ring(image: Image, x: float, y: float, rings: int) -> bool:

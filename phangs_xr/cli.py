@@ -1,0 +1,337 @@
+"""The command line: parse, call, print."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from phangs_xr.console import (
+    ProgressReport,
+    report_error,
+    set_up_logging,
+    show_line,
+    show_table,
+)
+from phangs_xr.errors import InputError
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="H-alpha maps with HST's sharpness and MUSE's calibration.",
+)
+
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show results and warnings only.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a mistake.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Directory to write to.")]
+Force = Annotated[
+    list[str] | None, typer.Option("--force", help="Take this step, and what depends on it, again.")
+]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Local worker processes.")]
+Scheduler = Annotated[
+    str | None, typer.Option("--scheduler", help="Address of a Dask cluster's scheduler.")
+]
+Memory = Annotated[str | None, typer.Option("--memory", help="Memory to stay within, such as 4GB.")]
+Chunk = Annotated[
+    int | None, typer.Option("--chunk", help="Side of a chunk, a multiple of 100 pixels.")
+]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads, without workers.")]
+
+FIELDS_AT_ONCE = 4
+"""Fields that share a cluster at a time: enough to keep it busy while one of them plans."""
+
+
+@app.command()
+def demo(
+    out: Path,
+    size: Annotated[int, typer.Option(min=400, help="Side of the mosaics [pixel].")] = 2000,
+    seed: Annotated[int, typer.Option(help="Another seed, another galaxy.")] = 1,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Simulate a galaxy, run the recipe on it, compare the nebulae, and print the summary."""
+    from phangs_xr.simulate import Galaxy, simulate_galaxy
+
+    set_up_logging(quiet, debug)
+    if not quiet:
+        show_line(f"simulating a galaxy of {size} x {size} pixels in {out / 'data'}")
+    config = simulate_galaxy(out / "data", Galaxy(size=size, seed=seed))
+    from phangs_xr.inputs import name_output, open_inputs
+    from phangs_xr.config import load_config
+
+    loaded = load_config(config)
+    directory = out / name_output(loaded, open_inputs(loaded))
+    with _make_runner(quiet, None, None, None, None, None) as runner:
+        _run_one(config, directory, [], runner)
+        _check(directory, runner, report=True)
+
+
+@app.command()
+def init(
+    galaxy: str,
+    hst: Annotated[Path | None, typer.Option(help="Directory of HST images.")] = None,
+    muse: Annotated[Path | None, typer.Option(help="Directory of MUSE maps and masks.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="Where to write; {galaxy}.toml here if not given."),
+    ] = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Write a commented configuration, with the files that are found for a galaxy."""
+    from phangs_xr.find_files import find_files, write_config
+
+    set_up_logging(quiet, debug)
+    path = output or Path(f"{galaxy.replace(' ', '').lower()}.toml")
+    if path.exists():
+        message = (
+            f"{path}: expected a new file, found one: remove it, or give another with --output"
+        )
+        raise InputError(message)
+    here = Path()
+    found = find_files(galaxy, hst or muse or here, muse or hst or here).choose()
+    for name in ("narrow", "continuum1"):
+        if name not in found and (hst or muse):
+            message = (
+                f"{name} of {galaxy}: expected a science image such as {galaxy}_uvis_f657n_exp_drc_"
+                f"sci.fits or hlsp_phangs-hst_..._{galaxy}_f657n_v1_exp-drc-sci.fits, found none "
+                f"in {hst or muse}: correct --hst"
+            )
+            raise InputError(message)
+    text = write_config(galaxy.replace(" ", "").lower(), found, path.absolute().parent)
+    path.write_text(text, encoding="utf-8")
+    show_line(f"wrote {path} with {', '.join(found) or 'no inputs yet'}")
+
+
+@app.command()
+def plan(
+    config: Path,
+    out: Out = None,
+    force: Force = None,
+    memory: Memory = None,
+    chunk: Chunk = None,
+    threads: Threads = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Say what a run would do: steps, bytes, memory. Nothing is written."""
+    from phangs_xr.memory import choose_chunk, count_threads, estimate_peak
+    from phangs_xr.pipeline import count_bytes, list_passes, prepare_field
+    from phangs_xr.plan import describe_hole
+
+    set_up_logging(quiet, debug)
+    ready = prepare_field(config, out, force or [])
+    rows = [
+        (one.name, "done" if one.done else "will run", ", ".join(one.outputs))
+        for one in ready.plan.steps
+    ]
+    rows += [
+        (name, "left out", describe_hole(hole) if hole else "not wanted")
+        for name, hole in ready.plan.holes.items()
+    ]
+    show_table(f"{ready.config.galaxy}: {ready.out}", ("step", "state", "products"), rows)
+    side = choose_chunk(memory, chunk, threads)
+    passes = list_passes(ready, side)
+    for title, tasks in passes:
+        show_line(f"pass: {title}: {tasks} chunks, 1 task each")
+    peak = estimate_peak(side, count_threads(threads))
+    show_line(
+        f"to write: {count_bytes(ready) / 1e9:.2f} GB before compression; "
+        f"peak memory expected: {peak / 1e9:.2f} GB with chunks of {side} pixels"
+    )
+
+
+@app.command()
+def run(
+    configs: Annotated[list[Path], typer.Argument(metavar="CONFIG...")],
+    out: Out = None,
+    force: Force = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    memory: Memory = None,
+    chunk: Chunk = None,
+    threads: Threads = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Run the recipe on one field or several; what is done already is not done again."""
+    set_up_logging(quiet, debug)
+    if out is not None and len(configs) > 1:
+        raise InputError("--out: expected one configuration with it, found several: leave it out")
+    if workers is not None and scheduler is not None:
+        raise InputError("expected --workers or --scheduler, found both: leave one out")
+    with _make_runner(quiet, workers, scheduler, memory, chunk, threads) as runner:
+        if len(configs) == 1:
+            _run_one(configs[0], out, force or [], runner)
+        else:
+            _run_many(configs, force or [], runner, debug)
+
+
+@app.command()
+def qa(
+    directory: Annotated[Path, typer.Argument(metavar="DIR")],
+    no_report: Annotated[bool, typer.Option("--no-report", help="Measure only.")] = False,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    memory: Memory = None,
+    chunk: Chunk = None,
+    threads: Threads = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Measure the nebulae of a finished run, compare HST with MUSE, and write the report."""
+    set_up_logging(quiet, debug)
+    with _make_runner(quiet, workers, scheduler, memory, chunk, threads) as runner:
+        _check(directory, runner, report=not no_report)
+
+
+@app.command()
+def explore(
+    directory: Annotated[Path, typer.Argument(metavar="DIR")],
+    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 0,
+    show: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Explore a finished run in the browser, on this machine only."""
+    set_up_logging(quiet, debug)
+    from phangs_xr.io.zarr import open_store
+    from phangs_xr.qa.app import serve_app
+
+    serve_app(open_store(directory), port=port, show=show)
+
+
+@app.command()
+def info(
+    store: Path,
+    no_statistics: Annotated[
+        bool, typer.Option("--no-statistics", help="Do not read the pixels.")
+    ] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Say what is in a store: products, units, who made them when, statistics."""
+    from phangs_xr.describe import list_numbers, list_products
+
+    set_up_logging(quiet, debug)
+    with _make_runner(quiet, None, None, None, None, None) as runner:
+        attrs, rows = list_products(store, None if no_statistics else runner)
+    show_line(f"galaxy {attrs['galaxy']}, recipe {attrs['recipe']}, {attrs['versions']}")
+    for name, one in attrs["inputs"].items():
+        show_line(f"input {name}: {one['path']} (sha256 {one['sha256'][:16]})")
+    columns = ("product", "units", "shape", "step", "finished")
+    statistics = () if no_statistics else ("covered", "median", "MAD std", "0.1 %", "99.9 %")
+    show_table("products", (*columns, *statistics), rows)
+    show_table("numbers", ("number", "value", "units", "meaning"), list_numbers(store))
+
+
+@contextmanager
+def _make_runner(
+    quiet: bool,
+    workers: int | None,
+    scheduler: str | None,
+    memory: str | None,
+    chunk: int | None,
+    threads: int | None,
+) -> Iterator[Any]:
+    """Give a runner on threads, on local processes, or on a cluster."""
+    from phangs_xr.memory import choose_chunk
+    from phangs_xr.tiles import Runner
+
+    side = choose_chunk(memory, chunk, workers or threads)
+    with ProgressReport(quiet, side**2 / 1e6) as report, _connect(workers, scheduler) as client:
+        yield Runner(client, threads, side, report.start, remote=scheduler is not None)
+
+
+@contextmanager
+def _connect(workers: int | None, scheduler: str | None) -> Iterator[Any]:
+    if workers is None and scheduler is None:
+        yield None
+        return
+    from distributed import Client, LocalCluster
+
+    if scheduler is not None:
+        try:
+            client = Client(scheduler, timeout=20)
+        except (OSError, ValueError) as error:
+            message = (
+                f"--scheduler {scheduler}: expected a Dask scheduler, found none ({error}): "
+                f"give an address such as tcp://10.0.0.1:8786"
+            )
+            raise InputError(message) from None
+        with client:
+            yield client
+        return
+    with (
+        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def _run_one(config: Path, out: Path | None, force: Sequence[str], runner: Any) -> None:
+    from phangs_xr.describe import summarize_field
+    from phangs_xr.pipeline import prepare_field, run_field
+
+    ready = prepare_field(config, out, force)
+    run_field(ready, runner)
+    for line in summarize_field(ready):
+        show_line(line)
+    for name, text in ready.describe_left_out():
+        show_line(f"left out {name}: {text}")
+
+
+def _run_many(configs: Sequence[Path], force: Sequence[str], runner: Any, debug: bool) -> None:
+    """Run several fields; one that fails does not stop the others."""
+
+    def attempt(config: Path) -> str:
+        try:
+            _run_one(config, None, force, runner)
+        except Exception as error:  # any failure of one field is that field's alone
+            if debug:
+                raise
+            return f"failed: {error}"
+        return "done"
+
+    at_once = FIELDS_AT_ONCE if runner.client is not None else 1
+    with ThreadPoolExecutor(at_once) as pool:
+        results = list(pool.map(attempt, configs))
+    show_table("fields", ("configuration", "result"), zip(configs, results, strict=True))
+    failed = [str(config) for config, text in zip(configs, results, strict=True) if text != "done"]
+    if failed:
+        raise InputError(f"{len(failed)} of {len(configs)} fields failed: {', '.join(failed)}")
+
+
+def _check(directory: Path, runner: Any, report: bool) -> None:
+    from phangs_xr.qa import check_field
+
+    for line in check_field(directory, runner, report=report):
+        show_line(line)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; exit 0 when done, 2 for the user's mistake with one line on stderr."""
+    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    command: Callable[..., Any] = typer.main.get_command(app)
+    try:
+        code = command(given, prog_name="phangs-xr", standalone_mode=False)
+    except InputError as error:
+        if "--debug" in given:
+            raise
+        report_error(str(error))
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        report_error("stopped: the next run completes what is not finished")
+        sys.exit(130)
+    except Exception as error:
+        # Typer brings its own copy of click, whose exceptions it does not export.
+        if not hasattr(error, "format_message"):
+            raise
+        report_error(error.format_message())
+        sys.exit(2)
+    sys.exit(code if isinstance(code, int) else 0)

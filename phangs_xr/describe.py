@@ -1,0 +1,104 @@
+"""Fields and stores in words: the summary of a run, and what a store holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from phangs_xr.io.zarr import FieldStore, find_store, open_store
+from phangs_xr.pipeline import Field
+from phangs_xr.schema import NUMBERS, PRODUCTS
+from phangs_xr.statistics import AskDistribution, Numbers, Values
+from phangs_xr.tiles import Measurement, Runner, run_reductions
+
+
+@dataclass(frozen=True)
+class AskSummary:
+    """Ask a distribution for what `info` shows of an image."""
+
+    def __call__(self, values: Values) -> Numbers:
+        """Return the number of finite pixels, median, MAD standard deviation and two percentiles."""
+        return {
+            "pixels": values.size,
+            "median": values.find_median(),
+            "mad_std": values.find_mad_std(),
+            "low": values.find_quantile(0.001),
+            "high": values.find_quantile(0.999),
+        }
+
+
+def summarize_field(ready: Field) -> Iterator[str]:
+    """Return the lines that end a run: where everything is, and the numbers that matter."""
+    numbers = ready.store.read_numbers(NUMBERS)
+    fits = [name for name in ready.fits_names if ready.get_path(name).exists()]
+    yield f"{ready.config.galaxy}: {len(fits)} FITS files in {ready.out}"
+    yield f"store: {ready.store.location}"
+    if "slope" in numbers:
+        yield (
+            f"smoothed HST = {numbers['slope']:.4f} x MUSE {numbers['intercept']:+.2f} "
+            f"(correlation {numbers['correlation']:.3f}, {numbers['pixels']:.0f} pixels)"
+        )
+    if "noise_anchored" in numbers:
+        yield f"noise of anchored: {numbers['noise_anchored']:.2f} {PRODUCTS['anchored'].units}"
+    if "cosmic_rays" in numbers:
+        yield f"cosmic rays: {len(numbers['cosmic_rays'])} of {numbers['sources']:.0f} sources"
+
+
+def list_products(
+    store: str | Path, runner: Runner | None
+) -> tuple[dict[str, Any], list[list[str]]]:
+    """Return a store's attributes, and a row for each product in it.
+
+    Parameters
+    ----------
+    store
+        Path or URL.
+    runner
+        Where to compute statistics; none are if None.
+    """
+    tree = open_store(store)
+    location = FieldStore(find_store(store))
+    rows = []
+    for grid in ("hst", "muse"):
+        if grid not in tree:
+            continue
+        names = [str(name) for name in tree[grid].dataset.data_vars]
+        found: dict[str, Any] = {}
+        if runner is not None:
+            asked = {
+                name: Measurement(AskDistribution(AskSummary()), (location.open_image(name),))
+                for name in names
+            }
+            found = run_reductions(asked, runner, "summarize")
+        for name in names:
+            image = tree[grid][name]
+            step = str(image.attrs["step"])
+            row = [name, image.attrs["units"], "x".join(map(str, image.shape)), step]
+            row.append(tree.attrs["records"][step]["finished"])
+            if found:
+                row += _format_summary(found[name], image.size)
+            rows.append(row)
+    return dict(tree.attrs), rows
+
+
+def list_numbers(store: str | Path) -> list[list[str]]:
+    """Return a row for each measured number of a store."""
+    numbers = FieldStore(find_store(store)).read_numbers(NUMBERS)
+    return [
+        [
+            name,
+            f"{value:.6g}" if isinstance(value, float) else "x".join(map(str, np.shape(value))),
+            NUMBERS[name].units,
+            NUMBERS[name].long_name,
+        ]
+        for name, value in numbers.items()
+    ]
+
+
+def _format_summary(found: Numbers, size: int) -> list[str]:
+    values = [f"{found[name]:.4g}" for name in ("median", "mad_std", "low", "high")]
+    return [f"{100 * found['pixels'] / size:.1f} %", *values]

@@ -1,0 +1,156 @@
+"""Find a galaxy's files under the names that teams and archives give them, for a configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from phangs_xr.errors import InputError
+
+_GALAXY = re.compile(r"(ngc|ic|ugc|eso|m)[-_ ]?0*(\d+)(mosaic|[a-z]?)", re.IGNORECASE)
+_FILTER = re.compile(r"(?<![a-z0-9])(f\d{3,4}[a-z]{0,2})(?![a-z0-9])", re.IGNORECASE)
+_NARROW = re.compile(r"f65[678]n?$")
+_FIRST = ("f547m", "f550m", "f555w")
+_SECOND = ("f814w",)
+
+
+@dataclass(frozen=True)
+class FoundFiles:
+    """Candidates for each input, by its name in the configuration."""
+
+    candidates: dict[str, list[Path]]
+
+    def choose(self) -> dict[str, Path]:
+        """Return the one file found for each input.
+
+        Raises
+        ------
+        InputError
+            If there are several for any, with their names: it is not guessed which is meant.
+        """
+        unsure = [
+            f"{name}: {', '.join(str(path) for path in paths)}"
+            for name, paths in self.candidates.items()
+            if len(paths) > 1
+        ]
+        if unsure:
+            message = (
+                f"one file per input is needed, found several: {'; '.join(unsure)}: name the "
+                f"pointing (ngc628c), or point --hst and --muse at directories with one of them"
+            )
+            raise InputError(message)
+        return {name: paths[0] for name, paths in self.candidates.items() if paths}
+
+
+def find_files(galaxy: str, hst: Path, muse: Path) -> FoundFiles:
+    """Find the files of a galaxy.
+
+    Parameters
+    ----------
+    galaxy
+        In any spelling: `ngc628c`, `NGC0628`, `NGC 628`. A pointing's letter, if given, must be in
+        the HST names too.
+    hst, muse
+        Directories to search, with all below.
+
+    Returns
+    -------
+    FoundFiles
+        For `narrow`, `continuum1`, `continuum2` (team, MAST and notebook names, science images
+        only), `muse`, `nebula_mask`, `nebula_catalogue` and `star_mask`.
+
+    Raises
+    ------
+    InputError
+        If a directory does not exist.
+    """
+    for directory in (hst, muse):
+        if not directory.is_dir():
+            message = f"{directory}: expected a directory to search, found none: correct the path"
+            raise InputError(message)
+    images = [path for path in _list_fits(hst) if _is_science(path) and _matches(path, galaxy)]
+    maps = [path for path in _list_fits(muse) if _matches(path, galaxy, pointing=False)]
+    return FoundFiles(
+        {
+            "narrow": [path for path in images if _NARROW.match(_get_filter(path))],
+            "continuum1": [path for path in images if _get_filter(path) in _FIRST],
+            "continuum2": [path for path in images if _get_filter(path) in _SECOND],
+            "muse": [path for path in maps if re.search(r"[_-]MAPS", path.name)],
+            "nebula_mask": _select(maps, r"neb(ulae)?_?mask"),
+            "nebula_catalogue": _select(_list_fits(muse), r"nebulae_catalogue"),
+            "star_mask": _select(maps, r"star_?mask"),
+        }
+    )
+
+
+def write_config(galaxy: str, found: dict[str, Path], base: Path) -> str:
+    """Return a commented configuration, its paths relative to a directory where they can be."""
+    lines = [
+        "# A field of phangs_xr: `phangs-xr plan` says what it makes, `phangs-xr run` makes it.",
+        f'galaxy = "{galaxy}"              # names the files',
+        'recipe = "barnes2023"',
+        "",
+        "[inputs]                        # paths relative to this file",
+        _write_input("narrow", found, base, "narrow band that holds H-alpha, electrons/s"),
+        _write_input("continuum1", found, base, "broad band, bluewards as a rule"),
+        _write_input("continuum2", found, base, "second broad band (optional)"),
+        _write_input("muse", found, base, "MAPS file; extension HA6562_FLUX is used"),
+        _write_input("nebula_mask", found, base, "optional, for the comparison of fluxes"),
+        _write_input("nebula_catalogue", found, base, "optional, for the comparison of fluxes"),
+        _write_input("star_mask", found, base, "optional"),
+        "# A header that lacks a keyword, or an image in another extension:",
+        '# narrow = { path = "...", hdu = 1, photflam = 1.95e-18, photplam = 6584.0, photbw = 37.2 }',
+        "",
+        "# [options.smooth_hst]",
+        "# hst_fwhm = 0.1               # arcsec",
+        "# muse_fwhm = 0.92             # arcsec, needed if the file's name does not give it",
+        "# [options.convert_units]",
+        '# bandwidth = "rectangular"    # the filter\'s true width in place of PHOTBW',
+        '# throughput = "F658N.dat"     # two columns: wavelength [Angstrom], throughput',
+        "# [output]",
+        '# products = ["anchored"]      # make only these and what they need',
+        '# fits = ["anchored"]          # write only these as FITS',
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _write_input(name: str, found: dict[str, Path], base: Path, comment: str) -> str:
+    if name not in found:
+        return f'# {name} = "..."    # {comment}: none found'
+    path = found[name].absolute()
+    text = path.relative_to(base) if path.is_relative_to(base) else path
+    return f'{name} = "{text.as_posix()}"    # {comment}'
+
+
+def _list_fits(directory: Path) -> list[Path]:
+    return sorted(
+        path for path in directory.rglob("*") if path.name.endswith((".fits", ".fits.gz"))
+    )
+
+
+def _select(paths: Iterable[Path], pattern: str) -> list[Path]:
+    return [path for path in paths if re.search(pattern, path.name, re.IGNORECASE)]
+
+
+def _is_science(path: Path) -> bool:
+    words = re.split(r"[_\-.]", path.name.lower())
+    return "sci" in words and "err" not in words and "wht" not in words
+
+
+def _get_filter(path: Path) -> str:
+    found: Sequence[str] = _FILTER.findall(path.name.lower())
+    return found[0] if found else ""
+
+
+def _matches(path: Path, galaxy: str, pointing: bool = True) -> bool:
+    wanted = _GALAXY.fullmatch(galaxy.strip())
+    if wanted is None:
+        return galaxy.lower() in re.split(r"[_\-.]", path.name.lower())
+    for found in _GALAXY.finditer(path.name):
+        same = found[1].lower() == wanted[1].lower() and found[2] == wanted[2]
+        if same and (not pointing or not wanted[3] or found[3].lower() == wanted[3].lower()):
+            return True
+    return False

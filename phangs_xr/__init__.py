@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from phangs_xr import sky as _sky  # registers the `.sky` accessor
+from phangs_xr import sky as sky  # registers the `.sky` accessor
 from phangs_xr.errors import GridError, InputError
 from phangs_xr.io.zarr import open_store
 from phangs_xr.pipeline import open_field, run

@@ -103,8 +103,8 @@ class ProgressReport:
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table on the standard output."""
     table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
-    for name in columns:
-        table.add_column(name, overflow="fold")
+    for number, name in enumerate(columns):
+        table.add_column(name, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     make_console().print(table, markup=False)
@@ -117,7 +117,7 @@ def show_line(text: str) -> None:
 
 def make_console() -> Console:
     """Return a console on today's standard output; wide where it is not a terminal."""
-    return Console(width=None if sys.stdout.isatty() else 160)
+    return Console(width=None if sys.stdout.isatty() else 200)
 
 
 def report_error(message: str) -> None:

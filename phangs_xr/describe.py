@@ -78,7 +78,7 @@ def list_products(
             image = tree[grid][name]
             step = str(image.attrs["step"])
             row = [name, image.attrs["units"], "x".join(map(str, image.shape)), step]
-            row.append(tree.attrs["records"][step]["finished"])
+            row.append(tree.attrs["records"][step]["finished"][:16])
             if found:
                 row += _format_summary(found[name], image.size)
             rows.append(row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ import xarray as xr
 from phangs_xr.config import Config, Input
 from phangs_xr.errors import InputError
 from phangs_xr.labels import PHOTOMETRY, get_photometry, require_photometry
-from phangs_xr.plan import find_holes, order_steps
 from phangs_xr.sky import find_overlap, get_grid, measure_separation
 from phangs_xr.steps.convert_units import ConvertUnits
 from phangs_xr.steps.extract_muse import HALPHA_EXTENSION
@@ -120,11 +119,6 @@ def name_output(config: Config, images: Mapping[str, xr.DataArray]) -> Path:
     """Return the default directory of a field: `{galaxy}/{cont1}_{cont2}`, in lower case."""
     continua = [_name_filter(images[name]) for name in BANDS[1:] if name in images]
     return Path(config.galaxy.lower()) / "_".join(continua)
-
-
-def list_missing(config: Config, given: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Return the steps that cannot be taken, each with the path from what is missing."""
-    return find_holes(order_steps(config.steps), set(given))
 
 
 def _check_photometry(config: Config, images: Mapping[str, xr.DataArray]) -> None:

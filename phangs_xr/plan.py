@@ -118,11 +118,13 @@ def find_makers(steps: Iterable[Step]) -> dict[str, Step]:
     return {name: step for step in steps for name in (*step.outputs, *step.numbers)}
 
 
-def find_holes(steps: Sequence[Step], given: Collection[str]) -> dict[str, Hole]:
+def find_holes(config: Config, steps: Sequence[Step], given: Collection[str]) -> dict[str, Hole]:
     """Return, for each step that cannot be taken, the path from what is missing to its products.
 
     Parameters
     ----------
+    config
+        Of the field.
     steps
         In the order of `order_steps`.
     given
@@ -131,6 +133,10 @@ def find_holes(steps: Sequence[Step], given: Collection[str]) -> dict[str, Hole]
     makers = find_makers(steps)
     holes: dict[str, Hole] = {}
     for step in steps:
+        gap = step.find_gap(config.get_options(step))
+        if gap and gap not in given:
+            holes[step.name] = (gap, step.name, step.outputs[0])
+            continue
         if step.sources and not any(name in given for name in step.sources):
             holes[step.name] = (step.sources[0], step.name, step.outputs[0])
             continue
@@ -184,7 +190,7 @@ def make_plan(
         If a product that the configuration asks for cannot be made, or a forced step is unknown.
     """
     steps = order_steps(config.steps)
-    holes = find_holes(steps, digests)
+    holes = find_holes(config, steps, digests)
     wanted = _list_wanted(config, steps, holes)
     needed = _find_needed(steps, holes, wanted, digests)
     planned: list[PlannedStep] = []

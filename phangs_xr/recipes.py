@@ -25,6 +25,10 @@ def _reach_nothing(options: Any, grid: Grid) -> int:
     return 0
 
 
+def _lack_nothing(options: Any) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Step:
     """One step of a recipe.
@@ -50,6 +54,8 @@ class Step:
     find_halo
         From the options and the grid, how far a pixel can depend on others once everything is
         measured [pixel].
+    find_gap
+        From the options, the input file without which they are not complete, "" if they are.
     """
 
     function: Callable[..., xr.Dataset]
@@ -61,6 +67,7 @@ class Step:
     looks_at: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     find_halo: Callable[[Any, Grid], int] = _reach_nothing
+    find_gap: Callable[[Any], str] = _lack_nothing
 
     @property
     def name(self) -> str:
@@ -104,7 +111,13 @@ BARNES2023 = (
         sources=("nebula_mask", "star_mask"),
     ),
     Step(steps.regrid_muse, steps.RegridMuse, ("musehalpha_regrid",)),
-    Step(steps.smooth_hst, steps.SmoothHst, ("halpha_smoothed",), find_halo=steps.smooth_hst_halo),
+    Step(
+        steps.smooth_hst,
+        steps.SmoothHst,
+        ("halpha_smoothed",),
+        find_halo=steps.smooth_hst_halo,
+        find_gap=steps.smooth_hst_gap,
+    ),
     Step(
         steps.compare_images,
         steps.CompareImages,

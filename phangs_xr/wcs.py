@@ -66,7 +66,7 @@ def format_card(keyword: str, value: str | float) -> str:
     keyword
         At most eight letters.
     value
-        Plain text without quotes, or a number.
+        Text or a number.
 
     Returns
     -------
@@ -74,7 +74,8 @@ def format_card(keyword: str, value: str | float) -> str:
         The card without comment, not padded.
     """
     if isinstance(value, str):
-        return f"{keyword:<8}= '{value:<8}'"
+        quoted = value.replace("'", "''")
+        return f"{keyword:<8}= '{quoted:<8}'"
     # Adding zero makes 0.0 of -0.0.
     return f"{keyword:<8}= {value + 0!r:>20}".replace("e", "E")
 
@@ -107,7 +108,10 @@ def _read_celestial(source: fits.Header | WCS) -> WCS:
             wcs.wcs.set()
     except Exception as error:
         # astropy raises a dozen unrelated types for headers it cannot read.
-        raise InputError(f"expected a celestial WCS in the header, found {error}") from error
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"expected a celestial WCS in the header, found {reason}: mend its keywords"
+        ) from error
     if not found:
         axes = ", ".join(str(axis) or "none" for axis in wcs.wcs.ctype)
         raise InputError(

@@ -8,7 +8,11 @@ from distributed import Client, LocalCluster
 from hypothesis import settings
 
 import phangs_xr
+from phangs_xr.config import load_config
+from phangs_xr.inputs import open_inputs
 from phangs_xr.simulate import Galaxy, simulate_galaxy
+from phangs_xr.steps import SmoothHst
+from tests.images import take_steps
 
 # No example may fail because the machine is busy, and none leaves files in the checkout.
 settings.register_profile("here", deadline=None, database=None)
@@ -82,3 +86,17 @@ def finished(simulated, tmp_path_factory):
     out = tmp_path_factory.mktemp("finished") / "out"
     phangs_xr.run(simulated, out, chunk=300)
     return out
+
+
+@pytest.fixture(scope="session")
+def input_images(request):
+    """Input images, in memory, of the golden galaxy, or of the simulated one if there is none."""
+    kind = "golden_config" if (SHARED / "golden").is_dir() else "simulated"
+    config = load_config(request.getfixturevalue(kind))
+    return {name: image.load() for name, image in open_inputs(config).items()}
+
+
+@pytest.fixture(scope="session")
+def products(input_images):
+    """What all steps make of `input_images`, in memory; not to be changed."""
+    return take_steps(input_images, {"smooth_hst": SmoothHst(muse_fwhm=0.92)})

@@ -5,6 +5,7 @@ import xarray as xr
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from phangs_xr.recipes import BARNES2023
 from phangs_xr.schema import FLUX
 from phangs_xr.wcs import format_wcs
 
@@ -58,3 +59,21 @@ def measure_range(values):
     """Distance of the 1st and the 99th percentile, the robust range of an image."""
     low, high = np.nanpercentile(values, (1, 99))
     return high - low
+
+
+def give_step(step, images, made):
+    """What a step's function takes: input files from `images`, products and numbers from `made`."""
+    return {
+        name: images[name] if name in step.sources else made[name]
+        for name in step.inputs
+        if name in (images if name in step.sources else made)
+    }
+
+
+def take_steps(images, options):
+    """Take all steps of the recipe by their public functions; products and numbers by name."""
+    made = {}
+    for step in BARNES2023:
+        result = step.function(**give_step(step, images, made), options=options.get(step.name))
+        made.update(result.data_vars)
+    return made

@@ -337,7 +337,7 @@ def test_run__without_muse_a_wanted_product_is_an_error_with_the_path(field, tmp
     text = "\n".join(li for li in field.read_text().splitlines() if "muse" not in li)
     field.write_text(text + '\n[output]\nproducts = ["anchored"]\n')
     line = refuse(capsys, tmp_path, "run", field, "--out", tmp_path / "out")
-    assert "muse -> extract_muse" in line
+    assert "no input 'muse': muse -> " in line
     assert "-> anchored" in line
 
 

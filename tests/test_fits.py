@@ -3,6 +3,7 @@
 import errno
 import gzip
 import io
+import logging
 import os
 import pickle
 import shutil
@@ -207,10 +208,12 @@ def test_open_dataset__keeps_long_and_odd_cards(tmp_path):
     assert fits.Header.fromstring(text, sep="\n") == fits.getheader(path)
 
 
-def test_open_dataset__of_an_image_without_sky_has_no_wcs(tmp_path):
+def test_open_dataset__of_an_image_without_sky_has_no_wcs(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     path = write(tmp_path / "flat.fits", fits.PrimaryHDU(make_pixels()))
     dataset = xr.open_dataset(path)
     assert set(dataset.coords) == {"y", "x"}
+    assert "flat.fits is opened without wcs: expected a celestial WCS" in caplog.text
     assert dataset.image.attrs["units"] == ""
     with pytest.raises(GridError, match="expected image to have the coordinate wcs"):
         _ = dataset.image.sky.wcs
@@ -463,12 +466,14 @@ def make_image(**attrs: object) -> xr.DataArray:
 
 
 def test_build_header__says_what_holds():
-    image = make_image(photflam=1.9697000000000123e-18, object="NGC0628", fits_header="PHOTBW = 3")
+    image = make_image(
+        photflam=1.9697000000000123e-18, photbw=np.nan, object="NGC0628", fits_header="PHOTPLAM= 3"
+    )
     header = build_header(image[10:, 20:], ["subtract_continuum", "bandwidth σ " + "x" * 100])
     assert header["BUNIT"] == "10**-20 erg s-1 cm-2"
     assert header["PHOTFLAM"] == 1.9697000000000123e-18
     assert header["OBJECT"] == "NGC0628"
-    assert "PHOTBW" not in header
+    assert not {"PHOTBW", "PHOTPLAM"} & set(header)
     assert header["CD1_1"] == WCS_CARDS["CD1_1"]
     assert header["CRPIX1"] == 40.5
     assert (header["NAXIS1"], header["NAXIS2"]) == (97, 73)

@@ -1,5 +1,6 @@
 """FITS images as lazy xarray datasets: the backend `fits` of `xr.open_dataset`."""
 
+import logging
 import os
 import re
 import warnings
@@ -32,6 +33,8 @@ __all__ = [
     "normalise_units",
     "write_fits",
 ]
+
+_log = logging.getLogger(__name__)
 
 CHUNK = 2000
 """Side of the chunks [px] where the file suggests none."""
@@ -300,7 +303,8 @@ def _suggest_chunks(raw_header: fits.Header, shape: tuple[int, int]) -> dict[str
 def _make_coords(stored: _StoredImage) -> dict[str, xr.Variable]:
     try:
         text = format_wcs(stored.header)
-    except InputError:
+    except InputError as error:
+        _log.info("%s is opened without wcs: %s", stored.array.path, error)
         text = ""
     coords = Grid(text, 0.0, 0.0, 1.0, 1.0, stored.array.shape).coords()
     if not text:

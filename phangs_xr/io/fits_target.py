@@ -30,7 +30,7 @@ def build_header(image: xr.DataArray, history: Sequence[str] = ()) -> fits.Heade
     ----------
     image
         Image with a `wcs`. Of its attributes `units` becomes BUNIT, `object` OBJECT, and
-        `photflam`, `photplam`, `photbw` the cards of those names.
+        `photflam`, `photplam`, `photbw`, where they are finite, the cards of those names.
     history
         One HISTORY entry each.
 
@@ -57,7 +57,7 @@ def build_header(image: xr.DataArray, history: Sequence[str] = ()) -> fits.Heade
     lines += [
         format_card(key.upper(), float(image.attrs[key]))
         for key in _PHOTOMETRY
-        if key in image.attrs
+        if np.isfinite(image.attrs.get(key, np.nan))
     ]
     header = fits.Header.fromstring("\n".join(lines), sep="\n")
     if image.attrs.get("object"):

@@ -205,7 +205,7 @@ def draw_fluxes(
     legend = draw_legend(choose_colours(table["group"]), x, y)
     overlay = hv.Overlay([*guides, *_draw_errors(table, x, y), points, *legend])
     hidden = int(np.sum(~((muse > 0) & (flux > 0))))
-    title = f"{NAMES[product]} against MUSE{_describe(product, numbers)}"
+    title = f"{NAMES[product]}{_describe(product, numbers)}"
     title += f"; {hidden} not positive" if hidden else ""
     return frame(
         overlay,
@@ -225,10 +225,10 @@ def _describe(product: str, numbers: Mapping[str, Any] | None) -> str:
     """Median ratio and scatter, where they were measured."""
     found = (numbers or {}).get(product)
     if not isinstance(found, Mapping):
-        return ""
+        return " against MUSE"
     ratio, scatter = (found.get(name, math.nan) for name in ("median_ratio", "scatter"))
     if not (math.isfinite(ratio) and math.isfinite(scatter)):
-        return ""
+        return " against MUSE"
     return f": median {ratio:.2f}, scatter {scatter:.2f} dex"
 
 

@@ -80,7 +80,7 @@ def plot_maps(
     """
     overview = reduce_field(field) if overview is None else overview
     plane = choose_plane(overview.grid, axes)
-    marks = [*_draw_outlines(field, plane), *_draw_scale_bar(plane)]
+    marks = [*_draw_outlines(field, plane), *draw_scale_bar(plane)]
     names = [name for name in MAPPED if name in overview.images]
     matched = choose_stretch(overview.images[names[0]].values)
     own = {name: choose_stretch(overview.images[name].values) for name in names}
@@ -220,7 +220,7 @@ def draw_line(plane: Plane, x: NDArray[np.float64], y: NDArray[np.float64]) -> h
     )
 
 
-def _draw_scale_bar(plane: Plane) -> list[Any]:
+def draw_scale_bar(plane: Plane) -> list[Any]:
     """A bar of a round number of arcsec in the lower left, and its length above it."""
     ny, nx = plane.grid.shape
     (left, right), (bottom, top) = plane.place([0.05 * ny, ny], [0.05 * nx, nx])

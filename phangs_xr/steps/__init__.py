@@ -19,6 +19,7 @@ from phangs_xr.steps.remove_cosmic_rays import (
 )
 from phangs_xr.steps.remove_cosmic_rays import find_halo as remove_cosmic_rays_halo
 from phangs_xr.steps.smooth_hst import SmoothHst, smooth_hst
+from phangs_xr.steps.smooth_hst import find_gap as smooth_hst_gap
 from phangs_xr.steps.smooth_hst import find_halo as smooth_hst_halo
 from phangs_xr.steps.subtract_background import (
     SubtractBackground,
@@ -62,6 +63,7 @@ __all__ = [
     "remove_cosmic_rays",
     "remove_cosmic_rays_halo",
     "smooth_hst",
+    "smooth_hst_gap",
     "smooth_hst_halo",
     "subtract_background",
     "subtract_continuum",

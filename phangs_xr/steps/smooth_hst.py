@@ -75,6 +75,11 @@ def find_halo(options: SmoothHst, grid: Grid) -> int:
     return ceil(REACH * find_sigma(options, grid))
 
 
+def find_gap(options: SmoothHst) -> str:
+    """Return "muse" if its file must tell the resolution, "" if the options do."""
+    return "muse" if options.muse_fwhm is None else ""
+
+
 def smooth_covered(
     image: NDArray[np.floating], *, sigma: float, radius: int
 ) -> NDArray[np.floating]:

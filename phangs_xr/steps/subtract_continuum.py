@@ -21,7 +21,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
-from phangs_xr.labels import Photometry, get_photometry, label_product
+from phangs_xr.labels import Photometry, get_photometry, label_product, require_units
 from phangs_xr.lazy import map_pixels
 from phangs_xr.sky import require_one_grid
 
@@ -89,12 +89,15 @@ def subtract_continuum(
     GridError
         If the images are not on one grid.
     InputError
-        If a photometric keyword is missing or not positive, or both continua have one pivot.
+        If a unit is not electrons per second, a photometric keyword is missing or not positive, or
+        both continua have one pivot.
     """
     images = {"narrow": narrow, "continuum1": continuum1}
     if continuum2 is not None:
         images["continuum2"] = continuum2
     require_one_grid(**images)
+    for name, image in images.items():
+        require_units(image, name)
     bands = {name: get_photometry(image, name) for name, image in images.items()}
     alone = 1 / _find_scale(bands["narrow"], bands["continuum1"])
     if continuum2 is None:

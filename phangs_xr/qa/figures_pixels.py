@@ -1,0 +1,282 @@
+"""Pixels counted: smoothed HST against MUSE with the anchoring line, and the noise of the maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import holoviews as hv
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.optimize import curve_fit
+
+from phangs_xr.errors import InputError
+from phangs_xr.qa.draw import (
+    BLACK,
+    COLOURS,
+    COUNT_MAP,
+    FLUX_UNIT,
+    GREY,
+    arrange,
+    draw_bar,
+    format_number,
+    frame,
+    style,
+)
+from phangs_xr.qa.products import find_number
+from phangs_xr.qa.reduce import COUNTED, Overview, PixelHistogram, reduce_field
+from phangs_xr.steps.fit_anchor import HISTOGRAM_EDGES
+
+TITLES = {
+    "halpha": "raw",
+    "halpha_bgsub": "background-subtracted",
+    "anchored": "anchored",
+}
+
+_SOFTENING = 10.0
+_BINS = 120
+
+Curve = NDArray[np.float64]
+
+
+def plot_histogram2d(field: xr.DataTree, nebulae: xr.Dataset | None = None) -> hv.Overlay:
+    """Draw the 2-D histogram of smoothed HST against MUSE pixels with the anchoring line.
+
+    Parameters
+    ----------
+    field
+        With `anchor_histogram`, `slope` and `intercept` in `/fits`, as `fit_anchor` measures them.
+    nebulae
+        Not needed.
+
+    Returns
+    -------
+    hv.Overlay
+        Axes are linear within ±10 and logarithmic beyond. The line is smoothed = slope · MUSE +
+        intercept; dashed is y = x.
+
+    Raises
+    ------
+    InputError
+        If the histogram was not measured.
+    """
+    if "fits" not in field.children or "anchor_histogram" not in field["fits"].data_vars:
+        message = (
+            "anchor_histogram is needed here, the field's /fits does not hold it: "
+            "run fit_anchor, which needs MUSE"
+        )
+        raise InputError(message)
+    counts = field["fits"].data_vars["anchor_histogram"].values
+    places = _soften(HISTOGRAM_EDGES)
+    filled = np.flatnonzero((counts.sum(0) + counts.sum(1)) > 0)
+    inside = slice(filled.min(), filled.max() + 1) if filled.size else slice(0, 1)
+    window = counts[inside, inside].astype(np.float32)
+    low, high = places[inside.start], places[inside.stop]
+    x = hv.Dimension("muse_pixel", label="MUSE Hα flux", unit=f"{FLUX_UNIT} per HST pixel")
+    y = hv.Dimension("hst_pixel", label="smoothed HST Hα flux", unit=f"{FLUX_UNIT} per HST pixel")
+    picture = hv.Image(
+        np.where(window > 0, window, np.nan)[::-1],
+        bounds=(low, low, high, high),
+        kdims=[x, y],
+        vdims=[hv.Dimension("pixels", label="pixels per bin")],
+    )
+    most = max(float(window.max()), 10.0)
+    decades = range(int(np.log10(most)) + 1)
+    bar = draw_bar("pixels per bin", [(10.0**n, f"{10**n}") for n in decades], below=False)
+    picture = style(
+        picture,
+        cmap=COUNT_MAP,
+        cnorm="log",
+        clim=(1, most),
+        bokeh={"tools": ["hover"], **bar["bokeh"]},
+        mpl=bar["mpl"],
+    )
+    slope, intercept = find_number(field, "slope"), find_number(field, "intercept")
+    muse = HISTOGRAM_EDGES[inside.start : inside.stop + 1]
+    ticks = _list_ticks(muse)
+    label = f"{format_number(slope)} × MUSE {'−' if intercept < 0 else '+'} "
+    label += format_number(abs(intercept))
+    lines = [
+        _draw_line(muse, slope * muse + intercept, x, y, label, COLOURS[1], "solid"),
+        _draw_line(muse, muse, x, y, "y = x", BLACK, "dashed"),
+    ]
+    return frame(
+        hv.Overlay([picture, *lines]),
+        title="Pixels of smoothed HST against MUSE",
+        xlim=(low, high),
+        ylim=(low, high),
+        xticks=ticks,
+        yticks=ticks,
+        legend_position="top_left",
+        show_grid=True,
+        bokeh={"frame_width": 420, "frame_height": 420},
+        mpl={"aspect": 1, "fig_inches": (6.5, 6.0)},
+    )
+
+
+def _soften(flux: NDArray[np.float64]) -> Curve:
+    return np.arcsinh(flux / _SOFTENING)
+
+
+def _list_ticks(flux: Curve) -> list[tuple[float, str]]:
+    """Powers of ten within a range of flux, at least 10 from zero, and zero."""
+    powers = 10.0 ** np.arange(1, 8)
+    values = np.concatenate([-powers[::-1], [0.0], powers])
+    values = values[(values >= flux[0]) & (values <= flux[-1])]
+    return [(float(_soften(value)), format_number(float(value))) for value in values]
+
+
+def _draw_line(
+    flux: Curve, other: Curve, x: hv.Dimension, y: hv.Dimension, label: str, colour: str, dash: str
+) -> hv.Curve:
+    line = hv.Curve((_soften(flux), _soften(other)), x, y, label=label)
+    return style(
+        line,
+        color=colour,
+        apply_ranges=False,
+        bokeh={"line_width": 2, "line_dash": dash},
+        mpl={"linewidth": 1.6, "linestyle": dash},
+    )
+
+
+@dataclass(frozen=True)
+class Noise:
+    """A Gaussian fitted to the pixels that hold no emission.
+
+    Attributes
+    ----------
+    offset
+        Its centre, in the image's unit.
+    sigma
+        Its standard deviation.
+    height
+        Its peak, as a share of all pixels per unit of flux.
+    """
+
+    offset: float
+    sigma: float
+    height: float
+
+    def __call__(self, flux: Curve) -> Curve:
+        """Return the Gaussian at some fluxes."""
+        return _bell(flux, self.offset, self.sigma, self.height)
+
+
+def _bell(flux: Curve, offset: float, sigma: float, height: float) -> Curve:
+    return height * np.exp(-0.5 * ((flux - offset) / sigma) ** 2)
+
+
+def fit_noise(histogram: PixelHistogram) -> Noise | None:
+    """Fit a Gaussian to the lower side and the core of a histogram of pixels.
+
+    Emission only adds to the upper side, so the fit runs from 3 σ below to 1 σ above the centre.
+
+    Parameters
+    ----------
+    histogram
+        Of an image.
+
+    Returns
+    -------
+    Noise or None
+        None where the pixels have no spread to fit.
+    """
+    if histogram.size < 100:
+        return None
+    low, middle = (float(value) for value in histogram.find_quantile(np.array([0.16, 0.5])))
+    noise = Noise(middle, middle - low, 0.0)
+    for _ in range(5):
+        if not noise.sigma > 0:
+            return None
+        edges = noise.offset + noise.sigma * np.linspace(-3, 1, 81)
+        noise = _fit_once(histogram, edges, noise)
+    return noise
+
+
+def _fit_once(histogram: PixelHistogram, edges: Curve, guess: Noise) -> Noise:
+    share = histogram.rebin(edges) / histogram.size / np.diff(edges)
+    centres = (edges[1:] + edges[:-1]) / 2
+    start = (guess.offset, guess.sigma, float(share.max()))
+    try:
+        found, _ = curve_fit(_bell, centres, share, p0=start)
+    except RuntimeError:
+        # No Gaussian fits: what the quantiles told is the best there is.
+        return Noise(*start)
+    return Noise(float(found[0]), abs(float(found[1])), float(found[2]))
+
+
+def plot_pixel_histograms(
+    field: xr.DataTree,
+    nebulae: xr.Dataset | None = None,
+    *,
+    overview: Overview | None = None,
+) -> hv.Layout:
+    """Draw how the pixels of the raw, background-subtracted and anchored maps spread.
+
+    Parameters
+    ----------
+    field
+        With as many of `halpha`, `halpha_bgsub` and `anchored` in `/hst` as there are.
+    nebulae
+        Not needed.
+    overview
+        Of `reduce_field`, when there is one already.
+
+    Returns
+    -------
+    hv.Layout
+        A panel per map, with the Gaussian fitted to its noise: offset and σ in the title.
+
+    Raises
+    ------
+    InputError
+        If the field has no `halpha`, or no map has pixels.
+    """
+    overview = reduce_field(field) if overview is None else overview
+    fits = {name: fit_noise(histogram) for name, histogram in overview.histograms.items()}
+    panels = [
+        _draw_histogram(TITLES[name], overview.histograms[name], noise)
+        for name in COUNTED
+        if (noise := fits.get(name)) is not None
+    ]
+    if not panels:
+        raise InputError(
+            "pixels that differ are needed for a histogram, the maps hold none: "
+            "check the coverage of the input images"
+        )
+    return arrange(panels, 3, inches=(5.0 * len(panels), 4.2), linked=False)
+
+
+def _draw_histogram(title: str, histogram: PixelHistogram, noise: Noise) -> hv.Overlay:
+    edges = noise.offset + noise.sigma * np.linspace(-6, 12, _BINS + 1)
+    share = histogram.rebin(edges) / histogram.size / np.diff(edges)
+    centres = (edges[1:] + edges[:-1]) / 2
+    floor = max(share[share > 0].min(initial=noise.height), noise.height * 1e-5)
+    shown = np.where(share > 0, share, np.nan)
+    x = hv.Dimension("flux", label=f"Hα flux of a pixel, {title}", unit=FLUX_UNIT)
+    y = hv.Dimension("share", label="share of pixels per unit of flux")
+    steps = hv.Curve((centres, shown), x, y, label="pixels").opts(
+        interpolation="steps-mid", backend="bokeh"
+    )
+    steps = steps.opts(interpolation="steps-mid", backend="matplotlib")
+    bell = hv.Curve((centres, noise(centres)), x, y, label="Gaussian")
+    zero = hv.Curve(([0.0, 0.0], [floor / 10, noise.height * 10]), x, y)
+    width = {"bokeh": {"line_width": 2}, "mpl": {"linewidth": 1.6}}
+    overlay = hv.Overlay(
+        [
+            style(zero, color=GREY, apply_ranges=False, bokeh={"line_width": 1}, mpl={"linewidth": 0.8}),
+            style(steps, color=COLOURS[0], **width),
+            style(bell, color=COLOURS[1], **width),
+        ]
+    )
+    return frame(
+        overlay,
+        title=f"{title}: offset {format_number(noise.offset)}, σ {format_number(noise.sigma)}",
+        logy=True,
+        xlim=(float(edges[0]), float(edges[-1])),
+        ylim=(floor / 2, noise.height * 3),
+        show_grid=True,
+        legend_position="top_right",
+        bokeh={"frame_width": 330, "frame_height": 280},
+        mpl={"aspect": 1.25},
+    )

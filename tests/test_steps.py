@@ -1,0 +1,170 @@
+"""What holds of every step: lazy, chunk-free, labelled as declared, and careful with its inputs."""
+
+import dask
+import numpy as np
+import pytest
+import xarray as xr
+
+from phangs_xr.errors import GridError, InputError
+from phangs_xr.lazy import is_chunked
+from phangs_xr.recipes import BARNES2023
+from phangs_xr.schema import NUMBERS, PRODUCTS
+from phangs_xr.sky import get_grid
+from phangs_xr.steps import SmoothHst
+from tests.images import chunk_image, give_step, measure_range
+
+OPTIONS = {"smooth_hst": SmoothHst(muse_fwhm=0.92)}
+STEPS = {step.name: step for step in BARNES2023}
+
+# Only the grids of these are looked at.
+GRID_ONLY = {("regrid_muse", "narrow"), ("load_nebulae", "musehalpha")}
+# Masks have no unit, and bands may lie on other grids until they are loaded.
+UNITLESS = {("load_nebulae", "nebula_mask"), ("load_nebulae", "star_mask")}
+OWN_GRID = {"load", "load_nebulae", "regrid_muse"}
+
+IMAGE_INPUTS = [
+    (step.name, name) for step in BARNES2023 for name in step.inputs if name not in NUMBERS
+]
+
+
+@pytest.fixture(params=STEPS)
+def step(request):
+    return STEPS[request.param]
+
+
+@pytest.fixture
+def given(step, input_images, products):
+    """The step's inputs, in memory."""
+    return give_step(step, input_images, products)
+
+
+def call(step, given):
+    return step.function(**given, options=OPTIONS.get(step.name))
+
+
+def chunk_given(given, chunks):
+    return {
+        name: chunk_image(image, chunks) if image.ndim else image for name, image in given.items()
+    }
+
+
+def refuse_to_compute(*args, **kwargs):
+    raise AssertionError("a step computed something")
+
+
+def test_step_computes_nothing_of_chunked_images(step, given):
+    with dask.config.set(scheduler=refuse_to_compute):
+        result = call(step, chunk_given(given, 300))
+    assert all(is_chunked(result[name]) for name in step.outputs)
+
+
+def test_step_computes_nothing_when_a_number_is_not_known_yet(products):
+    chunked = {
+        name: products[name].chunk({"y": 300, "x": 300}) for name in ("halpha", "halpha_smoothed")
+    }
+    with dask.config.set(scheduler=refuse_to_compute):
+        compared = STEPS["compare_images"].function(
+            **chunked, musehalpha_regrid=products["musehalpha_regrid"]
+        )
+        anchored = STEPS["anchor_halpha"].function(
+            products["halpha"],
+            compared["hstmuseratio"],
+            compared["hstmusediff"],
+            compared["offset"],
+        )
+    np.testing.assert_array_equal(anchored["anchored"], products["anchored"])
+
+
+@pytest.mark.parametrize("chunks", [100, 300, 640, "ragged"])
+def test_step_makes_the_same_of_any_chunks(step, given, products, chunks):
+    result = call(step, chunk_given(given, chunks)).compute()
+    for name, found in result.data_vars.items():
+        expected = products[name]
+        if not expected.ndim:
+            assert found == expected, name
+            continue
+        assert found.attrs == expected.attrs
+        assert found.coords.identical(expected.coords)
+        np.testing.assert_array_equal(np.isnan(found), np.isnan(expected), err_msg=name)
+        same = (found.values.view(np.uint32) == expected.values.view(np.uint32)).mean()
+        difference = np.nanmax(np.abs(found.values - expected.values))
+        print(f"{step.name:20} {chunks!s:7} {name:26} same bits {same:.6f}, off by {difference:.2g}")
+        assert difference <= 1e-6 * measure_range(expected)
+
+
+def test_step_makes_what_it_declares(step, given):
+    result = call(step, chunk_given(given, 300))
+    images = [name for name, image in result.data_vars.items() if image.ndim]
+    assert tuple(images) == step.outputs
+    assert set(result.data_vars) - set(images) <= set(step.numbers)
+    for name in images:
+        product = PRODUCTS[name]
+        assert result[name].dims == ("y", "x")
+        assert result[name].dtype == result[name].compute().dtype == np.float32
+        assert result[name].attrs["units"] == product.units
+        assert result[name].attrs["long_name"] == product.long_name
+        assert result[name].attrs["step"] == step.name
+        assert product.grid == step.grid
+
+
+def test_step_keeps_to_its_grid(step, given, input_images):
+    grid = get_grid(input_images["narrow" if step.grid == "hst" else "muse"])
+    result = call(step, chunk_given(given, 300))
+    assert {get_grid(result[name]) for name in step.outputs} == {grid}
+
+
+@pytest.mark.parametrize("chunks", [None, 300])
+def test_step_leaves_its_inputs_alone(step, given, chunks):
+    given = {name: image.copy(deep=True) for name, image in given.items()}
+    before = {name: image.copy(deep=True) for name, image in given.items()}
+    call(step, given if chunks is None else chunk_given(given, chunks)).compute()
+    for name, image in given.items():
+        xr.testing.assert_identical(image, before[name])
+
+
+@pytest.mark.parametrize(("name", "image"), IMAGE_INPUTS)
+def test_step_refuses_an_image_that_is_nowhere(name, image, input_images, products):
+    given = give_step(STEPS[name], input_images, products)
+    given[image] = given[image].drop_vars("wcs")
+    with pytest.raises(GridError, match="to have the coordinate wcs"):
+        call(STEPS[name], given)
+
+
+@pytest.mark.parametrize(
+    ("name", "image"), [pair for pair in IMAGE_INPUTS if pair not in GRID_ONLY | UNITLESS]
+)
+def test_step_refuses_another_unit(name, image, input_images, products):
+    given = give_step(STEPS[name], input_images, products)
+    given[image] = given[image].assign_attrs(units="Jy")
+    with pytest.raises(InputError, match=r"should have units '.*', found 'Jy'"):
+        call(STEPS[name], given)
+
+
+@pytest.mark.parametrize(
+    ("name", "image"),
+    [
+        (name, image)
+        for name, image in IMAGE_INPUTS
+        if name not in OWN_GRID and len(STEPS[name].inputs) > 1
+    ],
+)
+@pytest.mark.parametrize("change", ["shifted", "smaller", "elsewhere"])
+def test_step_refuses_images_of_other_grids(name, image, change, input_images, products):
+    given = give_step(STEPS[name], input_images, products)
+    moved = given[image]
+    if change == "shifted":
+        moved = moved.assign_coords(x=moved.x + 1)
+    elif change == "smaller":
+        moved = moved.isel(y=slice(0, -1))
+    else:
+        moved = moved.assign_coords(wcs=products["musehalpha"].wcs)
+    given[image] = moved
+    with pytest.raises(GridError, match=f"on one pixel grid, found other .*{image}|{image}.* on"):
+        call(STEPS[name], given)
+
+
+def test_numbers_are_declared():
+    for step in BARNES2023:
+        assert set(step.numbers) <= set(NUMBERS)
+        assert bool(step.numbers) == (step.reduce is not None) == bool(step.looks_at)
+        assert set(step.outputs) <= set(PRODUCTS)

@@ -518,7 +518,8 @@ def _write_tables(ready: Field) -> None:
     catalogue = ready.config.inputs.nebula_catalogue
     if catalogue is not None:
         digest = ready.inputs["nebula_catalogue"]["digest"]
-        if ready.store.read_attrs().get("nebulae") != digest:
+        # New images make old measurements on them worthless: only the catalogue's rows stay.
+        if ready.plan.pending or ready.store.read_attrs().get("nebulae") != digest:
             ready.store.write_table(read_catalogue(catalogue.path, ready.config.galaxy))
             ready.store.write_attrs(nebulae=digest)
     rows = []

@@ -120,14 +120,12 @@ def test_a_missing_map_leaves_the_shift_unknown(node):
     assert np.isnan([found["shift"], found["shift_ra"], found["shift_ra_error"]]).all()
 
 
-@pytest.mark.parametrize("kept", [slice(0, 0), slice(0, 9)])
-def test_too_little_in_common_leaves_the_shift_unknown(kept):
+@pytest.mark.parametrize("rows", [0, 9])
+def test_too_little_in_common_leaves_the_shift_unknown(rows):
     field = make_field(1, (0, 0))
     muse = field["muse"].to_dataset()
-    muse["musehalpha"] = muse["musehalpha"].where(np.arange(110)[:, None] < kept.stop)
-    field["muse"] = xr.DataTree(muse)
-    found = measure_shift(field)
-    assert np.isnan([found["shift"], found["shift_error"]]).any()
+    field["muse"] = xr.DataTree(muse.where(muse["y"] < rows))
+    assert np.isnan(measure_shift(field)["shift_error"])
 
 
 def test_constant_maps_leave_the_shift_unknown():

@@ -235,19 +235,21 @@ class FieldStore:
             )
 
 
-def open_store(path: str | Path) -> xr.DataTree:
+def open_store(path: str | Path, *, chunked: bool = True) -> xr.DataTree:
     """Open what a run has written.
 
     Parameters
     ----------
     path
         `DIR/{galaxy}.zarr`, a DIR that holds one such store, or a URL.
+    chunked
+        Whether images are dask graphs, chunked as stored; lazily indexed ones, which read their
+        pixels when they are asked for, if not.
 
     Returns
     -------
     xr.DataTree
-        Nodes `hst`, `muse`, `nebulae` and `fits` as far as there are such; images are chunked and
-        lazy. Only products of finished steps are there.
+        Nodes `hst`, `muse`, `nebulae` and `fits` as far as there are such; images are lazy. Only products of finished steps are there.
 
     Raises
     ------
@@ -270,7 +272,8 @@ def open_store(path: str | Path) -> xr.DataTree:
             continue
         if group in IMAGE_GROUPS:
             dataset = dataset[[name for name in PRODUCTS if name in finished and name in dataset]]
-            dataset = dataset.chunk(_get_chunks(dataset)).drop_encoding()
+            dataset = dataset.chunk(_get_chunks(dataset)) if chunked else dataset
+            dataset = dataset.drop_encoding()
         tree[f"/{group}"] = dataset
     return xr.DataTree.from_dict(tree)
 

@@ -1,0 +1,12 @@
+"""How far to trust the maps, nebula by nebula: photometry, numbers, figures, report.
+
+Figures (`phangs_xr.qa.figures`), the report and the app are imported when they are asked for: they
+bring HoloViews, Bokeh and Matplotlib with them.
+"""
+
+from phangs_xr.qa.check_field import check_field
+from phangs_xr.qa.nebulae import measure_nebulae
+from phangs_xr.qa.numbers import compare_fluxes
+from phangs_xr.qa.registration import measure_shift
+
+__all__ = ["check_field", "compare_fluxes", "measure_nebulae", "measure_shift"]

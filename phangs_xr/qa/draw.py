@@ -34,7 +34,7 @@ BLACK, GREY = "#222222", "#8c8c8c"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe and Ito's, which all kinds of colour vision tell apart."""
 
-FONTS = {"title": "11pt", "labels": "11pt", "ticks": "9pt", "legend": "9pt", "cticks": "9pt"}
+FONTS = {"title": 11, "labels": 11, "ticks": 9, "legend": 9, "cticks": 9}
 _DIGITS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
@@ -45,11 +45,29 @@ def style(element: Any, *, bokeh: dict[str, Any] | None = None, mpl: dict[str, A
     return element.opts(**both, **(mpl or {}), backend="matplotlib")
 
 
-def frame(overlay: Any, *, bokeh: dict[str, Any] | None = None, mpl: dict[str, Any] | None = None,
-          **both: Any) -> Any:
-    """Return an overlay with the house's fonts and options for both backends."""
-    bokeh = {"fontsize": FONTS, **(bokeh or {})}
-    sizes = {name: int(size[:-2]) for name, size in FONTS.items()}
+def frame(
+    overlay: Any,
+    *,
+    bokeh: dict[str, Any] | None = None,
+    mpl: dict[str, Any] | None = None,
+    smaller: int = 0,
+    **both: Any,
+) -> Any:
+    """Return an overlay with the house's fonts and options for both backends.
+
+    Parameters
+    ----------
+    overlay
+        Or a single element.
+    bokeh, mpl
+        Options of one backend.
+    smaller
+        By how many points the fonts are smaller than usual, for small panels.
+    **both
+        Options of both backends.
+    """
+    sizes = {name: size - smaller for name, size in FONTS.items()}
+    bokeh = {"fontsize": {name: f"{size}pt" for name, size in sizes.items()}, **(bokeh or {})}
     mpl = {**(mpl or {})}
     mpl["hooks"] = [quieten, *mpl.get("hooks", [])]
     mpl["fontsize"] = sizes
@@ -157,10 +175,19 @@ def format_number(value: float) -> str:
     """Return a number as people write it: three digits, powers of ten raised."""
     if not math.isfinite(value):
         return "–"
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    if value == 0 or 1e-2 <= abs(value) < 1000:
+        return f"{value:.3g}".replace("-", "−")
     mantissa, exponent = f"{value:.2e}".split("e")
-    return f"{mantissa} × 10{str(int(exponent)).translate(_DIGITS)}"
+    power = f"10{str(int(exponent)).translate(_DIGITS)}"
+    return f"{mantissa.replace('-', '−')}×{power}"
+
+
+def format_tick(value: float) -> str:
+    """Return a power of ten, or a small number, as an axis shows it."""
+    if abs(value) < 1000:
+        return f"{value:g}".replace("-", "−")
+    exponent = str(round(math.log10(abs(value)))).translate(_DIGITS)
+    return f"{'−' if value < 0 else ''}10{exponent}"
 
 
 @dataclass(frozen=True)

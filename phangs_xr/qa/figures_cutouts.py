@@ -31,7 +31,7 @@ from phangs_xr.qa.planes import Axes, OffsetPlane, choose_plane, place_on_sky
 from phangs_xr.qa.products import find_product, require_columns
 from phangs_xr.qa.reduce import reduce_image
 
-COSMIC_SIDE = 240
+COSMIC_SIDE = 160
 """Side of the cosmic rays' cut-out [HST pixel]."""
 
 GALLERY = 12
@@ -40,6 +40,8 @@ GALLERY_SIDE = 160
 
 _SMALLEST, _MARGIN = 4.0, 2.0
 """Of a nebula's cut-out: least side [arcsec], and side over the nebula's diameter."""
+
+_PAIRS = 4
 
 Positions = NDArray[np.float64]
 
@@ -78,16 +80,19 @@ def plot_cosmic_rays(
            (("before", before), ("after", after), ("mask", mask))}
     plane = choose_plane(get_grid(cut["before"]), axes)
     stretch = choose_stretch(cut["after"].values)
-    bar = draw_scale_bar(plane)
+    marks = draw_scale_bar(plane)
+    ra, dec = trace_nebula(cut["mask"] > 0, True)
+    if ra.size:
+        marks.append(draw_line(plane, *place_on_sky(plane, ra, dec)))
     pictures = {
-        f"before, {number} of {len(positions)} cosmic rays": draw_image(plane, cut["before"], stretch),
+        f"before: {number} of {len(positions)} cosmic rays": draw_image(plane, cut["before"], stretch),
         "after": draw_image(plane, cut["after"], stretch),
         "mask (bright: cut and interpolated)": _draw_mask(plane, cut["mask"]),
     }
     options = plane.options()
     panels = [
         frame(
-            hv.Overlay([picture, *bar]),
+            hv.Overlay([picture, *marks]),
             title=title,
             bgcolor=SKY_COLOUR,
             show_legend=False,
@@ -215,14 +220,11 @@ def plot_gallery(
             "a nebula covered by HST and MUSE is needed for the gallery, found none: "
             "check that the nebula mask lies on both maps"
         )
-    panels = [
-        panel
-        for index in chosen
-        for panel in _draw_pair(images, nebulae.isel(nebula=int(index)), product)
-    ]
-    columns = min(8, len(panels))
+    pairs = [_draw_pair(images, nebulae.isel(nebula=int(index)), product) for index in chosen]
+    panels = [panel for pair in pairs for panel in pair]
+    columns = min(2 * _PAIRS, len(panels))
     rows = -(-len(panels) // columns)
-    return arrange(panels, columns, inches=(2.1 * columns, 2.7 * rows), linked=False)
+    return arrange(panels, columns, inches=(2.0 * columns, 2.35 * rows), linked=False)
 
 
 def _draw_pair(images: list[xr.DataArray], nebula: xr.Dataset, product: str) -> list[hv.Overlay]:
@@ -238,13 +240,14 @@ def _draw_pair(images: list[xr.DataArray], nebula: xr.Dataset, product: str) -> 
     flux, other = float(nebula[f"flux_{product}"]), float(nebula["flux_muse"])
     ratio = flux / other if other else float("nan")
     titles = (
-        f"{region:g}: {format_number(flux)}",
-        f"MUSE {format_number(other)} ({ratio:.2f})",
+        f"ID {region:g}, ratio {ratio:.2f}\nHST {format_number(flux)}",
+        f"RA {ra:.5f}° Dec {dec:.5f}°\nMUSE {format_number(other)}",
     )
-    return [
+    cutouts = [
         _draw_cutout(image, (ra, dec), outline, stretch, title)
         for image, title in zip((hst, muse), titles, strict=True)
     ]
+    return [style(cutout, xlim=(-side / 2, side / 2), ylim=(-side / 2, side / 2)) for cutout in cutouts]
 
 
 def _draw_cutout(
@@ -269,6 +272,7 @@ def _draw_cutout(
         title=title,
         bgcolor=SKY_COLOUR,
         show_legend=False,
+        smaller=3,
         bokeh={**options["bokeh"], "frame_width": 130, "frame_height": 130},
         mpl=options["mpl"],
     )

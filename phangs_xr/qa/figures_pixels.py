@@ -20,6 +20,7 @@ from phangs_xr.qa.draw import (
     arrange,
     draw_bar,
     format_number,
+    format_tick,
     frame,
     style,
 )
@@ -67,22 +68,21 @@ def plot_histogram2d(field: xr.DataTree, nebulae: xr.Dataset | None = None) -> h
         )
         raise InputError(message)
     counts = field["fits"].data_vars["anchor_histogram"].values
-    places = _soften(HISTOGRAM_EDGES)
-    filled = np.flatnonzero((counts.sum(0) + counts.sum(1)) > 0)
-    inside = slice(filled.min(), filled.max() + 1) if filled.size else slice(0, 1)
-    window = counts[inside, inside].astype(np.float32)
-    low, high = places[inside.start], places[inside.stop]
+    rows, columns = (_find_filled(counts.sum(axis)) for axis in (1, 0))
+    window = counts[rows, columns].astype(np.float32)
+    muse, hst = (HISTOGRAM_EDGES[part.start : part.stop + 1] for part in (columns, rows))
+    (left, right), (bottom, top) = (tuple(_soften(edges[[0, -1]])) for edges in (muse, hst))
     x = hv.Dimension("muse_pixel", label="MUSE Hα flux", unit=f"{FLUX_UNIT} per HST pixel")
     y = hv.Dimension("hst_pixel", label="smoothed HST Hα flux", unit=f"{FLUX_UNIT} per HST pixel")
     picture = hv.Image(
         np.where(window > 0, window, np.nan)[::-1],
-        bounds=(low, low, high, high),
+        bounds=(left, bottom, right, top),
         kdims=[x, y],
         vdims=[hv.Dimension("pixels", label="pixels per bin")],
     )
     most = max(float(window.max()), 10.0)
     decades = range(int(np.log10(most)) + 1)
-    bar = draw_bar("pixels per bin", [(10.0**n, f"{10**n}") for n in decades], below=False)
+    bar = draw_bar("pixels per bin", [(10.0**n, format_tick(10.0**n)) for n in decades], below=False)
     picture = style(
         picture,
         cmap=COUNT_MAP,
@@ -92,9 +92,7 @@ def plot_histogram2d(field: xr.DataTree, nebulae: xr.Dataset | None = None) -> h
         mpl=bar["mpl"],
     )
     slope, intercept = find_number(field, "slope"), find_number(field, "intercept")
-    muse = HISTOGRAM_EDGES[inside.start : inside.stop + 1]
-    ticks = _list_ticks(muse)
-    label = f"{format_number(slope)} × MUSE {'−' if intercept < 0 else '+'} "
+    label = f"line: {format_number(slope)} × MUSE {'−' if intercept < 0 else '+'} "
     label += format_number(abs(intercept))
     lines = [
         _draw_line(muse, slope * muse + intercept, x, y, label, COLOURS[1], "solid"),
@@ -103,15 +101,23 @@ def plot_histogram2d(field: xr.DataTree, nebulae: xr.Dataset | None = None) -> h
     return frame(
         hv.Overlay([picture, *lines]),
         title="Pixels of smoothed HST against MUSE",
-        xlim=(low, high),
-        ylim=(low, high),
-        xticks=ticks,
-        yticks=ticks,
+        xlim=(left, right),
+        ylim=(bottom, top),
+        xticks=_list_ticks(muse),
+        yticks=_list_ticks(hst),
         legend_position="top_left",
         show_grid=True,
         bokeh={"frame_width": 420, "frame_height": 420},
         mpl={"aspect": 1, "fig_inches": (6.5, 6.0)},
     )
+
+
+def _find_filled(counts: NDArray[np.int64]) -> slice:
+    """From the first to the last bin with pixels, and one more on either side."""
+    filled = np.flatnonzero(counts)
+    if filled.size == 0:
+        return slice(0, counts.size)
+    return slice(max(int(filled[0]) - 1, 0), min(int(filled[-1]) + 2, counts.size))
 
 
 def _soften(flux: NDArray[np.float64]) -> Curve:
@@ -123,7 +129,7 @@ def _list_ticks(flux: Curve) -> list[tuple[float, str]]:
     powers = 10.0 ** np.arange(1, 8)
     values = np.concatenate([-powers[::-1], [0.0], powers])
     values = values[(values >= flux[0]) & (values <= flux[-1])]
-    return [(float(_soften(value)), format_number(float(value))) for value in values]
+    return [(float(_soften(value)), format_tick(float(value))) for value in values]
 
 
 def _draw_line(
@@ -244,7 +250,7 @@ def plot_pixel_histograms(
             "pixels that differ are needed for a histogram, the maps hold none: "
             "check the coverage of the input images"
         )
-    return arrange(panels, 3, inches=(5.0 * len(panels), 4.2), linked=False)
+    return arrange(panels, 3, inches=(5.0 * len(panels), 4.0), linked=False)
 
 
 def _draw_histogram(title: str, histogram: PixelHistogram, noise: Noise) -> hv.Overlay:
@@ -278,5 +284,5 @@ def _draw_histogram(title: str, histogram: PixelHistogram, noise: Noise) -> hv.O
         show_grid=True,
         legend_position="top_right",
         bokeh={"frame_width": 330, "frame_height": 280},
-        mpl={"aspect": 1.25},
+        mpl={"aspect": 1.3},
     )

@@ -23,6 +23,12 @@ RESAMPLES = 300
 FEWEST = 5
 """Nebulae below which no number is given."""
 
+FIRST, ALL = 6, 40
+"""Iterations of the robust fit with Huber's weights, and at most in all."""
+
+CONVERGED = 1e-6
+"""Change of slope and level below which the robust fit is done."""
+
 HUBER, BISQUARE = 1.345, 4.685
 """Standard deviations beyond which points lose weight, by the usual 95 % efficiency."""
 
@@ -158,19 +164,20 @@ def fit_robust_line(x: Values, y: Values) -> tuple[float, float]:
     x = x - centre
     weights = np.ones_like(x)
     slope, level = _fit_weighted(x, y, weights)
-    for iteration in range(40):
+    for iteration in range(ALL):
         residual = np.abs(y - slope * x - level)
         scale = 1.4826 * np.median(residual)
         if scale <= 1e-12 * max(np.abs(y).max(), 1.0):
             break
         distance = residual / scale
-        if iteration < 15:
+        if iteration < FIRST:
             weights = HUBER / np.maximum(distance, HUBER)
         else:
             weights = np.maximum(1 - (distance / BISQUARE) ** 2, 0) ** 2
         before = slope, level
         slope, level = _fit_weighted(x, y, weights)
-        if iteration > 15 and np.allclose(before, (slope, level), rtol=0, atol=1e-7):
+        change = max(abs(slope - before[0]), abs(level - before[1]))
+        if iteration >= FIRST and change < CONVERGED:
             break
     return float(slope), float(level - slope * centre)
 

@@ -151,7 +151,8 @@ class ReduceToOverview:
 
     def _count(self, image: Image, offset: tuple[int, int]) -> NDArray[np.int64]:
         rows, columns = (slice(-start % self.stride, None, self.stride) for start in offset)
-        keys = encode_values(image[rows, columns])
+        sample = image[rows, columns]
+        keys = encode_values(sample[np.isfinite(sample)])
         return np.bincount((keys >> np.uint32(16)).astype(np.intp), minlength=_BINS)
 
     def merge(self, one: Any, other: Any) -> Any:

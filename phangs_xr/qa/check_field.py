@@ -1,0 +1,105 @@
+"""Measure the nebulae of a finished run, compare HST with MUSE, and write what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from phangs_xr.errors import InputError
+from phangs_xr.io.tables import write_table
+from phangs_xr.io.zarr import FieldStore, find_store, open_store
+from phangs_xr.qa.nebulae import measure_nebulae
+from phangs_xr.qa.numbers import compare_fluxes, write_numbers
+from phangs_xr.qa.registration import measure_shift
+from phangs_xr.tiles import Runner
+
+
+def check_field(path: str | Path, runner: Runner | None = None, *, report: bool = True) -> list[str]:
+    """Check a field: nebula photometry, its numbers, the shift between HST and MUSE, the report.
+
+    Parameters
+    ----------
+    path
+        DIR of a run, or its store.
+    runner
+        Where to work on the images; threads of this process if None.
+    report
+        Whether to draw the figures and write the report.
+
+    Returns
+    -------
+    list of str
+        What was found, in lines for the user. The nebulae are in `/nebulae` of the store and in
+        `DIR/qa/nebulae.ecsv`, the numbers in `DIR/qa/numbers.json`, the report is
+        `DIR/qa/report.html`.
+
+    Raises
+    ------
+    InputError
+        If there is no store, or it lacks the products or the mask.
+    """
+    location = find_store(path)
+    out = _find_directory(location) / "qa"
+    field = open_store(location, chunked=False)
+    _require_products(field, location)
+    numbers: dict[str, Any] = {}
+    lines = []
+    nebulae = None
+    if _has(field, "muse", "nebula_mask") or _has(field, "muse", "musehalpha"):
+        nebulae = measure_nebulae(field, runner)
+        numbers["fluxes"] = compare_fluxes(nebulae)
+        numbers["shift"] = measure_shift(field)
+        FieldStore(location).write_table(nebulae)
+        write_table(nebulae, out / "nebulae.ecsv")
+        write_numbers(numbers, out / "numbers.json")
+        lines = [*_list_fluxes(nebulae, numbers["fluxes"]), *_list_shift(numbers["shift"])]
+        lines.append(f"nebulae: {out / 'nebulae.ecsv'}, numbers: {out / 'numbers.json'}")
+    if report:
+        from phangs_xr.qa.report import write_report
+
+        page = write_report(open_store(location), nebulae, numbers.get("fluxes", {}),
+                            numbers.get("shift"), out)
+        lines.append(f"report: {page}")
+    return lines
+
+
+def _find_directory(location: str) -> Path:
+    """Return the directory beside a store; the working directory if it is not on this machine."""
+    return Path() if "://" in location else Path(location).absolute().parent
+
+
+def _has(field: xr.DataTree, node: str, name: str) -> bool:
+    return node in field.children and name in field[node].data_vars
+
+
+def _require_products(field: xr.DataTree, location: str) -> None:
+    if not _has(field, "hst", "halpha"):
+        found = ", ".join(map(str, field["hst"].data_vars)) if "hst" in field.children else "none"
+        message = (
+            f"{location}: the products of a run are needed, halpha at least, found {found}: "
+            f"run the recipe to its end first"
+        )
+        raise InputError(message)
+
+
+def _list_fluxes(nebulae: xr.Dataset, fluxes: Mapping[str, Mapping[str, float]]) -> list[str]:
+    lines = [f"{nebulae.sizes['nebula']} nebulae"]
+    lines += [
+        f"{product} / MUSE: median {one['median_ratio']:.3f}, scatter {one['scatter']:.3f} dex, "
+        f"{100 * one['within_10_percent']:.0f} % within 10 %, {one['n']} nebulae that both cover"
+        for product, one in fluxes.items()
+        if one["n"]
+    ]
+    return lines
+
+
+def _list_shift(shift: Mapping[str, float]) -> list[str]:
+    if not shift["shift"] >= 0:
+        return []
+    text = f"MUSE lies {shift['shift']:.3f} +- {shift['shift_error']:.3f} arcsec from HST"
+    if shift["shift"] > shift["limit"]:
+        text += f": above {shift['limit']} arcsec, so anchoring is not to be trusted"
+    return [text]

@@ -38,8 +38,13 @@ FONTS = {"title": 11, "labels": 11, "ticks": 9, "legend": 9, "cticks": 9}
 _DIGITS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
-def style(element: Any, *, bokeh: dict[str, Any] | None = None, mpl: dict[str, Any] | None = None,
-          **both: Any) -> Any:
+def style(
+    element: Any,
+    *,
+    bokeh: dict[str, Any] | None = None,
+    mpl: dict[str, Any] | None = None,
+    **both: Any,
+) -> Any:
     """Return an element with options for both backends; names that differ are given apart."""
     element = element.opts(**both, **(bokeh or {}), backend="bokeh")
     return element.opts(**both, **(mpl or {}), backend="matplotlib")
@@ -74,28 +79,93 @@ def frame(
     return style(overlay, bokeh=bokeh, mpl=mpl, **both)
 
 
+@dataclass(frozen=True)
+class Paper:
+    """Size of a panel on paper, and the room around it for labels and bars [inch].
+
+    Attributes
+    ----------
+    width, height
+        Of the axes.
+    left, right, bottom, top
+        Room on each side.
+    """
+
+    width: float
+    height: float
+    left: float = 0.75
+    right: float = 0.2
+    bottom: float = 0.6
+    top: float = 0.35
+
+    @property
+    def cell(self) -> tuple[float, float]:
+        """Width and height with the room."""
+        return self.left + self.width + self.right, self.bottom + self.height + self.top
+
+    def place(self, row: int, column: int, rows: int, columns: int) -> tuple[float, ...]:
+        """Return left, bottom, width, height of one panel, as fractions of the figure."""
+        across, up = self.cell[0] * columns, self.cell[1] * rows
+        return (
+            (column * self.cell[0] + self.left) / across,
+            ((rows - 1 - row) * self.cell[1] + self.bottom) / up,
+            self.width / across,
+            self.height / up,
+        )
+
+
 def arrange(
-    panels: Sequence[Any], columns: int, *, inches: tuple[float, float], linked: bool = True
+    panels: Sequence[Any], columns: int, paper: Paper, *, linked: bool = True, title: str = ""
 ) -> hv.Layout:
     """Put panels side by side.
 
     Parameters
     ----------
     panels
-        In reading order.
+        In reading order, each made by `frame`.
     columns
         Panels in a row.
-    inches
-        Width and height of the whole on paper.
+    paper
+        Size of each.
     linked
         Whether panels with the same axes pan together.
+    title
+        Over all of them.
     """
-    layout = hv.Layout(list(panels)).cols(columns)
-    layout = layout.opts(
-        shared_axes=linked, shared_datasource=True, merge_tools=True, backend="bokeh"
+    rows = -(-len(panels) // columns)
+    placed = [
+        put_on_paper(panel, paper, index // columns, index % columns, rows, columns)
+        for index, panel in enumerate(panels)
+    ]
+    layout = (
+        hv.Layout(placed)
+        .cols(columns)
+        .opts(
+            shared_axes=linked,
+            shared_datasource=True,
+            merge_tools=True,
+            title=title,
+            backend="bokeh",
+        )
     )
-    options = {"sublabel_format": "", "fig_inches": inches}
-    return layout.opts(shared_axes=linked, **options, backend="matplotlib")
+    size = (paper.cell[0] * columns, paper.cell[1] * rows)
+    return layout.opts(
+        shared_axes=linked, sublabel_format="", fig_inches=size, title=title, backend="matplotlib"
+    )
+
+
+def put_on_paper(
+    panel: Any, paper: Paper, row: int = 0, column: int = 0, rows: int = 1, columns: int = 1
+) -> Any:
+    """Return a panel that matplotlib puts in its place: finding room for labels costs seconds."""
+    hooks = panel.opts.get("plot", backend="matplotlib").kwargs.get("hooks", [])
+    place = partial(_place, bounds=paper.place(row, column, rows, columns))
+    size = (paper.cell[0] * columns, paper.cell[1] * rows)
+    return panel.opts(hooks=[*hooks, place], fig_inches=size, backend="matplotlib")
+
+
+def _place(plot: Any, element: Any, *, bounds: tuple[float, ...]) -> None:
+    plot.handles["axis"].set_position(bounds)
 
 
 def draw_legend(entries: Mapping[str, str], x: hv.Dimension, y: hv.Dimension) -> list[hv.Points]:
@@ -161,13 +231,6 @@ def render_figure(picture: Any) -> Figure:
         plot = _PlainLayout(picture, renderer=renderer, **options)
         plot.update(plot.keys[0])
     figure: Figure = plot.state
-    # The layout's own grid knows nothing of labels; this one keeps them apart.
-    rows, columns = picture.shape if isinstance(picture, hv.Layout) else (1, 1)
-    cells = figure.add_gridspec(rows, columns)
-    for axis, cell in zip(figure.axes, cells, strict=False):
-        axis.set_subplotspec(cell)
-        axis.set_in_layout(True)
-    figure.set_layout_engine("constrained")
     return figure
 
 
@@ -251,7 +314,9 @@ def show_values(stretch: Stretch, title: str) -> HoverTool:
     )
 
 
-def draw_bar(label: str, ticks: Sequence[tuple[float, str]], *, below: bool = True) -> dict[str, Any]:
+def draw_bar(
+    label: str, ticks: Sequence[tuple[float, str]], *, below: bool = True
+) -> dict[str, Any]:
     """Return options of an element that is coloured by a value: a colour bar with named ticks.
 
     Parameters
@@ -284,9 +349,7 @@ def draw_bar(label: str, ticks: Sequence[tuple[float, str]], *, below: bool = Tr
     return {"bokeh": bokeh, "mpl": {"colorbar": False, "hooks": [rasterise, hook]}}
 
 
-def _add_bar(
-    plot: Any, element: Any, *, label: str, places: list[float], names: list[str]
-) -> None:
+def _add_bar(plot: Any, element: Any, *, label: str, places: list[float], names: list[str]) -> None:
     handles = plot.handles
     place = handles["axis"].inset_axes((1.03, 0.0, 0.04, 1.0))
     bar = handles["fig"].colorbar(handles["artist"], cax=place, extend="both")

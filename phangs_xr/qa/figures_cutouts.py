@@ -15,9 +15,12 @@ from phangs_xr.grid import Grid, get_grid
 from phangs_xr.qa.draw import (
     COUNT_MAP,
     FLUX_MAP,
+    FLUX_UNIT,
     SKY_COLOUR,
+    Paper,
     Stretch,
     arrange,
+    choose_round,
     choose_stretch,
     format_number,
     frame,
@@ -25,7 +28,7 @@ from phangs_xr.qa.draw import (
     style,
 )
 from phangs_xr.qa.figures_flux import FULL, NAMES
-from phangs_xr.qa.figures_maps import draw_image, draw_line, draw_scale_bar
+from phangs_xr.qa.figures_maps import draw_image, draw_bar_of_length, draw_line, draw_scale_bar
 from phangs_xr.qa.outlines import trace_nebula
 from phangs_xr.qa.planes import Axes, OffsetPlane, choose_plane, place_on_sky
 from phangs_xr.qa.products import find_product, require_columns
@@ -76,8 +79,10 @@ def plot_cosmic_rays(
     mask = find_product(field, "cosmic_mask")
     positions = _find_cosmic_rays(field, get_grid(before))
     rows, columns, number = choose_crowded_window(positions, get_grid(before).shape, COSMIC_SIDE)
-    cut = {name: image.isel(y=rows, x=columns).load() for name, image in
-           (("before", before), ("after", after), ("mask", mask))}
+    cut = {
+        name: image.isel(y=rows, x=columns).load()
+        for name, image in (("before", before), ("after", after), ("mask", mask))
+    }
     plane = choose_plane(get_grid(cut["before"]), axes)
     stretch = choose_stretch(cut["after"].values)
     marks = draw_scale_bar(plane)
@@ -85,7 +90,9 @@ def plot_cosmic_rays(
     if ra.size:
         marks.append(draw_line(plane, *place_on_sky(plane, ra, dec)))
     pictures = {
-        f"before: {number} of {len(positions)} cosmic rays": draw_image(plane, cut["before"], stretch),
+        f"before: {number} of {len(positions)} cosmic rays": draw_image(
+            plane, cut["before"], stretch
+        ),
         "after": draw_image(plane, cut["after"], stretch),
         "mask (bright: cut and interpolated)": _draw_mask(plane, cut["mask"]),
     }
@@ -101,7 +108,7 @@ def plot_cosmic_rays(
         )
         for index, (title, picture) in enumerate(pictures.items())
     ]
-    return arrange(panels, 3, inches=(13.5, 4.4))
+    return arrange(panels, 3, Paper(3.4, 3.4, left=0.6, right=0.8))
 
 
 def _find_cosmic_rays(field: xr.DataTree, grid: Grid) -> Positions:
@@ -223,8 +230,9 @@ def plot_gallery(
     pairs = [_draw_pair(images, nebulae.isel(nebula=int(index)), product) for index in chosen]
     panels = [panel for pair in pairs for panel in pair]
     columns = min(2 * _PAIRS, len(panels))
-    rows = -(-len(panels) // columns)
-    return arrange(panels, columns, inches=(2.0 * columns, 2.35 * rows), linked=False)
+    title = f"Fluxes in {FLUX_UNIT}; line: nebula mask; each pair in one colour scale"
+    paper = Paper(1.7, 1.7, left=0.08, right=0.08, bottom=0.05, top=0.5)
+    return arrange(panels, columns, paper, linked=False, title=title)
 
 
 def _draw_pair(images: list[xr.DataArray], nebula: xr.Dataset, product: str) -> list[hv.Overlay]:
@@ -241,18 +249,20 @@ def _draw_pair(images: list[xr.DataArray], nebula: xr.Dataset, product: str) -> 
     ratio = flux / other if other else float("nan")
     titles = (
         f"ID {region:g}, ratio {ratio:.2f}\nHST {format_number(flux)}",
-        f"RA {ra:.5f}° Dec {dec:.5f}°\nMUSE {format_number(other)}",
+        f"{ra:.4f}° {dec:+.4f}°\nMUSE {format_number(other)}",
     )
     cutouts = [
-        _draw_cutout(image, (ra, dec), outline, stretch, title)
+        _draw_cutout(image, (ra, dec), side, outline, stretch, title)
         for image, title in zip((hst, muse), titles, strict=True)
     ]
-    return [style(cutout, xlim=(-side / 2, side / 2), ylim=(-side / 2, side / 2)) for cutout in cutouts]
+    half = side / 2
+    return [style(cutout, xlim=(-half, half), ylim=(-half, half)) for cutout in cutouts]
 
 
 def _draw_cutout(
     image: xr.DataArray,
     position: tuple[float, float],
+    side: float,
     outline: tuple[Positions, Positions],
     stretch: Stretch,
     title: str,
@@ -263,7 +273,8 @@ def _draw_cutout(
     plane = OffsetPlane(grid, (row, column))
     picture = plane.draw(small, stretch.apply(small.values), hv.Dimension("stretched", label="Hα"))
     picture = style(picture, cmap=FLUX_MAP, clim=stretch.limits)
-    layers = [picture]
+    length = choose_round(side / 4)
+    layers = [picture, *draw_bar_of_length(plane, length, (0.42 * side, -0.42 * side), side)]
     if outline[0].size:
         layers.append(draw_line(plane, *place_on_sky(plane, *outline)))
     options = plane.options()
@@ -272,7 +283,9 @@ def _draw_cutout(
         title=title,
         bgcolor=SKY_COLOUR,
         show_legend=False,
-        smaller=3,
+        smaller=2,
+        xaxis=None,
+        yaxis=None,
         bokeh={**options["bokeh"], "frame_width": 130, "frame_height": 130},
         mpl=options["mpl"],
     )

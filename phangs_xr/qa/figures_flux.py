@@ -18,11 +18,13 @@ from phangs_xr.qa.draw import (
     FLUX_UNIT,
     GREY,
     RATIO_MAP,
+    Paper,
     arrange,
     choose_ratio_limit,
     draw_bar,
     draw_legend,
     frame,
+    put_on_paper,
     style,
     tick_ratios,
 )
@@ -48,7 +50,9 @@ _LARGE = {"size": 8, "line_alpha": 0.6, "line_color": BLACK, "line_width": 0.5}
 Column = NDArray[Any]
 
 
-def tabulate_nebulae(field: xr.DataTree, nebulae: xr.Dataset, product: str, axes: Axes = "offset") -> hv.Dataset:
+def tabulate_nebulae(
+    field: xr.DataTree, nebulae: xr.Dataset, product: str, axes: Axes = "offset"
+) -> hv.Dataset:
     """Put what the flux figures draw of every nebula into one table.
 
     Parameters
@@ -178,7 +182,7 @@ def plot_fluxes(
     table = tabulate_nebulae(field, nebulae, product) if table is None else table
     limits = find_flux_limits(table, product)
     panels = [draw_fluxes(table, name, limits, numbers) for name in ("halpha", product)]
-    return arrange(panels, 2, inches=(10.0, 5.6))
+    return arrange(panels, 2, Paper(4.2, 4.2))
 
 
 def find_flux_limits(table: hv.Dataset, product: str) -> tuple[float, float]:
@@ -217,7 +221,7 @@ def draw_fluxes(
         logx=True,
         logy=True,
         bokeh={"frame_width": 380, "frame_height": 380},
-        mpl={"aspect": 1},
+        mpl={"aspect": "auto"},
     )
 
 
@@ -353,7 +357,7 @@ def plot_ratio_by_flux(
     legend = draw_legend(choose_colours(table["group"]), x, y)
     running = _draw_running_median(muse[shown], ratio[shown], x, y)
     overlay = hv.Overlay([*guides, *running[:1], _draw_points(table, x, y), *running[1:], *legend])
-    return frame(
+    panel = frame(
         overlay,
         title=f"{NAMES[product]} / MUSE against flux",
         xlim=limits,
@@ -364,8 +368,9 @@ def plot_ratio_by_flux(
         logy=True,
         bokeh={"frame_width": 380, "frame_height": 380},
         yticks=tick_ratios(high),
-        mpl={"aspect": 1.3, "fig_inches": (6.5, 5.0)},
+        mpl={"aspect": "auto"},
     )
+    return put_on_paper(panel, Paper(5.5, 4.2))
 
 
 def _draw_running_median(
@@ -438,10 +443,11 @@ def plot_ratio_on_sky(
         bokeh={**_options_of_points(table), **_LARGE, **bar["bokeh"]},
         mpl={"s": 26, "edgecolor": BLACK, "linewidth": 0.4, **bar["mpl"]},
     )
-    return frame(
+    panel = frame(
         points,
         title=f"{NAMES[product]} / MUSE on the sky",
         show_grid=axes == "offset",
         bokeh={**options["bokeh"], "frame_width": 380, "frame_height": 380},
-        mpl={**options["mpl"], "fig_inches": (6.5, 6.0), "hooks": bar["mpl"]["hooks"]},
+        mpl={**options["mpl"], "hooks": bar["mpl"]["hooks"]},
     )
+    return put_on_paper(panel, Paper(4.8, 4.8, left=1.1, right=1.0))

@@ -17,6 +17,7 @@ from phangs_xr.qa.draw import (
     OUTLINE,
     RATIO_MAP,
     SKY_COLOUR,
+    Paper,
     Stretch,
     arrange,
     choose_ratio_limit,
@@ -42,8 +43,8 @@ TITLES = {
 }
 
 _PANEL = 270
-_WIDTH, _DECORATION, _TITLE = 4.2, 1.0, 0.75
-"""Of a panel on paper [inch], with what its labels and bar take across and upwards."""
+_WIDTH = 3.0
+"""Of a panel on paper [inch]."""
 
 
 def plot_maps(
@@ -142,10 +143,9 @@ def _arrange_rows(plane: Plane, rows: list[list[hv.Overlay]]) -> hv.Layout:
         for number, row in enumerate(rows)
         for column, panel in enumerate(row)
     ]
-    columns = len(rows[0])
     ny, nx = plane.grid.shape
-    height = (_WIDTH - _DECORATION) * ny / nx + _TITLE
-    return arrange(panels, columns, inches=(_WIDTH * columns, height * len(rows)))
+    paper = Paper(_WIDTH, _WIDTH * ny / nx, left=0.45, right=0.85, top=0.35, bottom=0.55)
+    return arrange(panels, len(rows[0]), paper)
 
 
 def draw_image(plane: Plane, image: xr.DataArray, stretch: Stretch) -> Any:
@@ -221,22 +221,47 @@ def draw_line(plane: Plane, x: NDArray[np.float64], y: NDArray[np.float64]) -> h
 
 
 def draw_scale_bar(plane: Plane) -> list[Any]:
-    """A bar of a round number of arcsec in the lower left, and its length above it."""
+    """Draw a bar of a round number of arcsec in the lower left of a map, its length above it."""
     ny, nx = plane.grid.shape
     (left, right), (bottom, top) = plane.place([0.05 * ny, ny], [0.05 * nx, nx])
-    width, height = right - left, top - bottom
-    arcsec = choose_round(0.25 * abs(width) / plane.arcsec)
-    length = np.copysign(arcsec * plane.arcsec, width)
-    text = f"{arcsec:g}″" if arcsec < 60 else f"{arcsec / 60:g}′"
-    bar = hv.Curve(([left, left + length], [bottom, bottom]), *plane.dims)
+    arcsec = choose_round(0.25 * abs(right - left) / plane.arcsec)
+    if right < left:
+        return draw_bar_of_length(plane, arcsec, (left, bottom), top - bottom)
+    return draw_bar_of_length(plane, -arcsec, (left, bottom), top - bottom)
+
+
+def draw_bar_of_length(
+    plane: Plane, arcsec: float, corner: tuple[float, float], height: float
+) -> list[Any]:
+    """Draw a scale bar.
+
+    Parameters
+    ----------
+    plane
+        Where it lies.
+    arcsec
+        Its length; it runs from the corner to smaller x if positive.
+    corner
+        x and y of its left end on paper.
+    height
+        Of the map, in the units of the plane.
+    """
+    left, bottom = corner
+    end = left - arcsec * plane.arcsec
+    length = abs(arcsec)
+    text = f"{length:g}″" if length < 60 else f"{length / 60:g}′"
+    bar = hv.Curve(([left, end], [bottom, bottom]), *plane.dims)
     label = hv.Text(
-        left + length / 2, bottom + 0.03 * height, text, halign="center", valign="bottom",
+        (left + end) / 2,
+        bottom + 0.03 * height,
+        text,
+        halign="center",
+        valign="bottom",
         kdims=plane.dims,
     )
     mpl = plane.options()["mpl"]
+    both = {"color": "white", "apply_ranges": False}
     return [
-        style(bar, color="white", apply_ranges=False, bokeh={"line_width": 3},
-              mpl={**mpl, "linewidth": 2.5}),
-        style(label, color="white", apply_ranges=False, bokeh={"text_font_size": "10pt"},
-              mpl={**mpl, "fontsize": 10}),
+        style(bar, **both, bokeh={"line_width": 3}, mpl={**mpl, "linewidth": 2.5}),
+        style(label, **both, bokeh={"text_font_size": "9pt"}, mpl={**mpl, "fontsize": 9}),
     ]

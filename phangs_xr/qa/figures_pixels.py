@@ -17,11 +17,13 @@ from phangs_xr.qa.draw import (
     COUNT_MAP,
     FLUX_UNIT,
     GREY,
+    Paper,
     arrange,
     draw_bar,
     format_number,
     format_tick,
     frame,
+    put_on_paper,
     style,
 )
 from phangs_xr.qa.products import find_number
@@ -82,7 +84,9 @@ def plot_histogram2d(field: xr.DataTree, nebulae: xr.Dataset | None = None) -> h
     )
     most = max(float(window.max()), 10.0)
     decades = range(int(np.log10(most)) + 1)
-    bar = draw_bar("pixels per bin", [(10.0**n, format_tick(10.0**n)) for n in decades], below=False)
+    bar = draw_bar(
+        "pixels per bin", [(10.0**n, format_tick(10.0**n)) for n in decades], below=False
+    )
     picture = style(
         picture,
         cmap=COUNT_MAP,
@@ -98,7 +102,7 @@ def plot_histogram2d(field: xr.DataTree, nebulae: xr.Dataset | None = None) -> h
         _draw_line(muse, slope * muse + intercept, x, y, label, COLOURS[1], "solid"),
         _draw_line(muse, muse, x, y, "y = x", BLACK, "dashed"),
     ]
-    return frame(
+    panel = frame(
         hv.Overlay([picture, *lines]),
         title="Pixels of smoothed HST against MUSE",
         xlim=(left, right),
@@ -108,8 +112,9 @@ def plot_histogram2d(field: xr.DataTree, nebulae: xr.Dataset | None = None) -> h
         legend_position="top_left",
         show_grid=True,
         bokeh={"frame_width": 420, "frame_height": 420},
-        mpl={"aspect": 1, "fig_inches": (6.5, 6.0)},
+        mpl={"aspect": "auto"},
     )
+    return put_on_paper(panel, Paper(5.0, 4.6, right=1.0))
 
 
 def _find_filled(counts: NDArray[np.int64]) -> slice:
@@ -250,7 +255,7 @@ def plot_pixel_histograms(
             "pixels that differ are needed for a histogram, the maps hold none: "
             "check the coverage of the input images"
         )
-    return arrange(panels, 3, inches=(5.0 * len(panels), 4.0), linked=False)
+    return arrange(panels, 3, Paper(4.0, 3.0, left=0.8), linked=False)
 
 
 def _draw_histogram(title: str, histogram: PixelHistogram, noise: Noise) -> hv.Overlay:
@@ -270,7 +275,13 @@ def _draw_histogram(title: str, histogram: PixelHistogram, noise: Noise) -> hv.O
     width = {"bokeh": {"line_width": 2}, "mpl": {"linewidth": 1.6}}
     overlay = hv.Overlay(
         [
-            style(zero, color=GREY, apply_ranges=False, bokeh={"line_width": 1}, mpl={"linewidth": 0.8}),
+            style(
+                zero,
+                color=GREY,
+                apply_ranges=False,
+                bokeh={"line_width": 1},
+                mpl={"linewidth": 0.8},
+            ),
             style(steps, color=COLOURS[0], **width),
             style(bell, color=COLOURS[1], **width),
         ]
@@ -284,5 +295,5 @@ def _draw_histogram(title: str, histogram: PixelHistogram, noise: Noise) -> hv.O
         show_grid=True,
         legend_position="top_right",
         bokeh={"frame_width": 330, "frame_height": 280},
-        mpl={"aspect": 1.3},
+        mpl={"aspect": "auto"},
     )

@@ -118,7 +118,9 @@ class OffsetPlane:
         if left > right:
             left, right, picture = right, left, picture[:, ::-1]
         return hv.Image(
-            np.ascontiguousarray(picture), bounds=(left, bottom, right, top), kdims=self.dims,
+            np.ascontiguousarray(picture),
+            bounds=(left, bottom, right, top),
+            kdims=self.dims,
             vdims=[value],
         )
 

@@ -243,9 +243,7 @@ def reduce_image(image: xr.DataArray, side: int = SIDE) -> xr.DataArray:
     return _label_means(average_blocks(image.values, factor), grid, factor, image.attrs)
 
 
-def reduce_field(
-    field: xr.DataTree, runner: Runner | None = None, *, side: int = SIDE
-) -> Overview:
+def reduce_field(field: xr.DataTree, runner: Runner | None = None, *, side: int = SIDE) -> Overview:
     """Reduce a field to what the figures of its whole images draw.
 
     Parameters
@@ -280,7 +278,9 @@ def reduce_field(
         tuple(names.index(name) for name in counted),
     )
     measurement = Measurement(reduction, tuple(images[name] for name in names))
-    means, counts = run_reductions({"overview": measurement}, runner or Runner(), "draw")["overview"]
+    means, counts = run_reductions({"overview": measurement}, runner or Runner(), "draw")[
+        "overview"
+    ]
     reduced = {
         name: _label_means(mean, grid, factor, images[name].attrs)
         for name, mean in zip(averaged, means, strict=True)

@@ -21,7 +21,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
-from phangs_xr.labels import Photometry, get_photometry, label_product, require_units
+from phangs_xr.labels import Photometry, find_keyword, get_photometry, label_product, require_units
 from phangs_xr.lazy import map_pixels
 from phangs_xr.sky import require_one_grid
 
@@ -114,8 +114,9 @@ def subtract_continuum(
         )
     halpha = map_pixels(np.subtract, narrow, continuum)
     photometry = {"photflam": bands["narrow"].photflam, "photplam": bands["narrow"].pivot}
-    if "photbw" in narrow.attrs:
-        photometry["photbw"] = narrow.attrs["photbw"]
+    width = find_keyword(narrow, "photbw")
+    if width is not None:
+        photometry["photbw"] = width
     return xr.Dataset(
         {
             name: label_product(image, name, "subtract_continuum", **photometry)

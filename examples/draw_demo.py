@@ -1,0 +1,73 @@
+"""Draw the README's picture from a finished demo: `python examples/draw_demo.py out/ picture.png`."""
+
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+import phangs_xr
+
+mpl.use("Agg")
+
+FACTOR = 3
+SIDE = 360
+"""Pixels along each side of the cut-outs."""
+
+
+def shrink(image: xr.DataArray) -> np.ndarray:
+    """Return an image at a third of its resolution, as means of blocks."""
+    return image.coarsen(y=FACTOR, x=FACTOR, boundary="trim").mean().values
+
+
+def find_bright_window(image: xr.DataArray) -> dict[str, slice]:
+    """Return the window with the most flux, among those that do not overlap."""
+    total = image.coarsen(y=SIDE, x=SIDE, boundary="trim").sum().values
+    row, column = np.unravel_index(np.argmax(total), total.shape)
+    return {
+        "y": slice(row * SIDE, (row + 1) * SIDE),
+        "x": slice(column * SIDE, (column + 1) * SIDE),
+    }
+
+
+def show(axes: Axes, image: np.ndarray, title: str, high: float) -> None:
+    """Show an image on an asinh scale, without a frame."""
+    axes.imshow(np.arcsinh(image / high * 10), origin="lower", cmap="inferno", vmin=0, vmax=3)
+    axes.set_title(title, fontsize=11)
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def main(out: Path, picture: Path) -> None:
+    """Draw HST's narrow band, MUSE, the anchored map, and nebula fluxes against each other."""
+    store = next(out.glob("*/*/*.zarr"))
+    field = phangs_xr.open_store(store)
+    hst, nebulae = field["hst"].dataset, field["nebulae"].dataset
+    figure, panels = plt.subplots(1, 4, figsize=(17, 4.5), layout="constrained")
+    narrow = shrink(hst.narrow)
+    show(panels[0], narrow - np.nanpercentile(narrow, 5), "HST narrow band", 0.6)
+    window = find_bright_window(hst.anchored)
+    corner = [window[name].start / FACTOR for name in ("x", "y")]
+    side = SIDE / FACTOR
+    panels[0].add_patch(plt.Rectangle(corner, side, side, fill=False, color="white"))
+    show(panels[1], hst.musehalpha_regrid.isel(window).values, "MUSE Hα, in the square", 400)
+    show(panels[2], hst.anchored.isel(window).values, "HST Hα, anchored to MUSE", 400)
+    for name, colour, label in (
+        ("flux_halpha", "#999999", "HST as calibrated"),
+        ("flux_anchored", "#0072b2", "HST anchored"),
+    ):
+        panels[3].loglog(nebulae.flux_muse, nebulae[name], ".", ms=4, color=colour, label=label)
+    limits = np.nanpercentile(nebulae.flux_muse, [1, 100])
+    panels[3].plot(limits, limits, "k-", lw=0.8, label="equal")
+    panels[3].set_xlabel("MUSE nebula flux [10⁻²⁰ erg s⁻¹ cm⁻²]")
+    panels[3].set_ylabel("HST nebula flux [10⁻²⁰ erg s⁻¹ cm⁻²]")
+    panels[3].legend(frameon=False, fontsize=9)
+    panels[3].set_title("nebula by nebula", fontsize=11)
+    figure.savefig(picture, dpi=80)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,4 +1,4 @@
-"""Draw the README's picture from a finished demo: `python examples/draw_demo.py out/ picture.png`."""
+"""Draw the README's picture: `python examples/draw_demo.py out/ picture.png` after a demo."""
 
 import sys
 from pathlib import Path

@@ -61,8 +61,8 @@ def demo(
     if not quiet:
         show_line(f"simulating a galaxy of {size} x {size} pixels in {out / 'data'}")
     config = simulate_galaxy(out / "data", Galaxy(size=size, seed=seed))
-    from phangs_xr.inputs import name_output, open_inputs
     from phangs_xr.config import load_config
+    from phangs_xr.inputs import name_output, open_inputs
 
     loaded = load_config(config)
     directory = out / name_output(loaded, open_inputs(loaded))

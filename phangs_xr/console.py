@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
 from time import monotonic
+from typing import Self
 
 from rich.console import Console
 from rich.progress import (
@@ -52,7 +53,7 @@ class ProgressReport:
                 console=self._console,
             )
 
-    def __enter__(self) -> ProgressReport:
+    def __enter__(self) -> Self:
         if self._progress is not None:
             self._progress.start()
         return self

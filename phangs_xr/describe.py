@@ -21,7 +21,7 @@ class AskSummary:
     """Ask a distribution for what `info` shows of an image."""
 
     def __call__(self, values: Values) -> Numbers:
-        """Return the number of finite pixels, median, MAD standard deviation and two percentiles."""
+        """Return pixels with data, median, MAD standard deviation and two percentiles."""
         return {
             "pixels": values.size,
             "median": values.find_median(),
@@ -82,7 +82,7 @@ def list_products(
             if found:
                 row += _format_summary(found[name], image.size)
             rows.append(row)
-    return dict(tree.attrs), rows
+    return {str(name): value for name, value in tree.attrs.items()}, rows
 
 
 def list_numbers(store: str | Path) -> list[list[str]]:

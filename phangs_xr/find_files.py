@@ -101,7 +101,7 @@ def write_config(galaxy: str, found: dict[str, Path], base: Path) -> str:
         _write_input("nebula_catalogue", found, base, "optional, for the comparison of fluxes"),
         _write_input("star_mask", found, base, "optional"),
         "# A header that lacks a keyword, or an image in another extension:",
-        '# narrow = { path = "...", hdu = 1, photflam = 1.95e-18, photplam = 6584.0, photbw = 37.2 }',
+        '# narrow = { path = "...", hdu = 1, photflam = 1.95e-18, photbw = 37.2 }',
         "",
         "# [options.smooth_hst]",
         "# hst_fwhm = 0.1               # arcsec",
@@ -126,9 +126,8 @@ def _write_input(name: str, found: dict[str, Path], base: Path, comment: str) ->
 
 
 def _list_fits(directory: Path) -> list[Path]:
-    return sorted(
-        path for path in directory.rglob("*") if path.name.endswith((".fits", ".fits.gz"))
-    )
+    endings = (".fits", ".fits.gz")
+    return sorted(path for path in directory.rglob("*") if path.name.endswith(endings))
 
 
 def _select(paths: Iterable[Path], pattern: str) -> list[Path]:

@@ -169,10 +169,11 @@ def _check_data(name: str, image: xr.DataArray) -> None:
 
 
 def _measure_offset(tile: Tile, shape: tuple[int, int]) -> float:
-    return sum(
+    distances = [
         abs(part.start + part.stop - size)
         for part, size in zip((tile.ys, tile.xs), shape, strict=True)
-    )
+    ]
+    return float(sum(distances))
 
 
 def _digest_input(name: str, one: Input, known: Mapping[str, Any]) -> dict[str, Any]:

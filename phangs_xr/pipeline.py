@@ -198,11 +198,11 @@ def open_field(config: Config | str | Path) -> xr.DataTree:
     check_inputs(config, images)
     nodes = {
         "/": xr.Dataset(attrs={"galaxy": config.galaxy, "recipe": config.recipe}),
-        "/hst": load(**{name: images[name] for name in BANDS if name in images}),
+        "/hst": load(*(images[name] for name in BANDS if name in images)),
     }
     muse = extract_muse(images["muse"]) if "muse" in images else xr.Dataset()
-    masks = {name: images[name] for name in ("nebula_mask", "star_mask") if name in images}
-    muse = muse.merge(load_nebulae(**masks, musehalpha=muse.get("musehalpha")))
+    masks = images.get("nebula_mask"), images.get("star_mask")
+    muse = muse.merge(load_nebulae(*masks, muse.get("musehalpha")))
     if muse.data_vars:
         nodes["/muse"] = muse
     if config.inputs.nebula_catalogue is not None:

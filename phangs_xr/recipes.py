@@ -76,7 +76,7 @@ class Step:
 
     @property
     def inputs(self) -> Mapping[str, bool]:
-        """Everything the function takes but options and measurements; True where it may be left out."""
+        """What the function takes but options and measurements; True if it may be left out."""
         parameters = inspect.signature(self.function).parameters.values()
         return {
             parameter.name: parameter.default is not inspect.Parameter.empty

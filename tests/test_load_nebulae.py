@@ -40,11 +40,11 @@ def test_mask_of_another_grid_is_sampled_at_the_pixel_centres():
     assert get_grid(loaded) == get_grid(like)
 
 
-def test_mask_that_lies_elsewhere_is_outside():
+def test_pixels_that_a_mask_does_not_reach_are_outside():
     like = make_flux(np.zeros((4, 6)))
     mask = make_image(np.ones((4, 6), np.int32), "", header=make_header((4, 6), shift=(4, 0)))
     loaded = phangs_xr.load_nebulae(mask, musehalpha=like)["nebula_mask"]
-    np.testing.assert_array_equal(loaded, [[np.nan] * 0 + [1] * 2 + [np.nan] * 4] * 4)
+    np.testing.assert_array_equal(loaded, [[1] * 2 + [np.nan] * 4] * 4)
 
 
 def test_nothing_given_makes_nothing():

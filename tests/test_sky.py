@@ -666,6 +666,24 @@ def test_cutout__converts_positions_of_other_systems():
     xr.testing.assert_identical(image.sky.cutout(centre.galactic, 1.0), raw)
 
 
+@pytest.mark.parametrize("radesys", ["ICRS", "FK5"])
+def test_cutout__reads_fk5_positions_as_raw_numbers(radesys):
+    image = make_image(make_grid(RADESYS=radesys))
+    # Taken literally, FK5 lies 20 milliarcsec, half a pixel, away from ICRS.
+    for row, col in ((90.3, 100.3), (90.3, 99.7), (89.7, 100.3)):
+        ra, dec = get_grid(image).to_sky(row, col)
+        raw = image.sky.cutout((ra, dec), 1.0)
+        found = image.sky.cutout(SkyCoord(ra, dec, unit="deg", frame="fk5"), 1.0)
+        xr.testing.assert_identical(found, raw)
+
+
+def test_cutout__of_oblong_pixels_is_as_large_on_the_sky():
+    image = make_image(make_grid())[:, ::3]
+    found = image.sky.cutout((24.17394, 15.78346), 2.0)
+    pixel = np.sqrt(get_grid(image).pixel_area / 3)
+    assert found.shape == (round(2.0 / pixel), round(2.0 / pixel / 3))
+
+
 def test_cutout__refuses_what_lies_outside():
     image = make_image(make_grid())
     with pytest.raises(InputError, match=r"found a cutout around RA 30.0, Dec 15.0"):

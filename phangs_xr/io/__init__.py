@@ -1,0 +1,1 @@
+"""Files and stores: FITS, Zarr, tables."""

@@ -225,7 +225,8 @@ class FieldStore:
             # The chunks of an interrupted product, which has no metadata.
             warnings.simplefilter("ignore", ZarrUserWarning)
             return xr.open_dataset(
-                self.store,  # type: ignore[arg-type]  # xarray takes Zarr stores, its stubs do not say so
+                # xarray takes Zarr stores; its stubs do not say so.
+                self.store,  # type: ignore[arg-type]
                 engine="zarr",
                 group=group,
                 chunks=None,
@@ -249,7 +250,8 @@ def open_store(path: str | Path, *, chunked: bool = True) -> xr.DataTree:
     Returns
     -------
     xr.DataTree
-        Nodes `hst`, `muse`, `nebulae` and `fits` as far as there are such; images are lazy. Only products of finished steps are there.
+        Nodes `hst`, `muse`, `nebulae` and `fits` as far as there are such; images are
+        lazy. Only products of finished steps are there.
 
     Raises
     ------

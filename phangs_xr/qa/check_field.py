@@ -17,7 +17,9 @@ from phangs_xr.qa.registration import measure_shift
 from phangs_xr.tiles import Runner
 
 
-def check_field(path: str | Path, runner: Runner | None = None, *, report: bool = True) -> list[str]:
+def check_field(
+    path: str | Path, runner: Runner | None = None, *, report: bool = True
+) -> list[str]:
     """Check a field: nebula photometry, its numbers, the shift between HST and MUSE, the report.
 
     Parameters
@@ -60,8 +62,9 @@ def check_field(path: str | Path, runner: Runner | None = None, *, report: bool 
     if report:
         from phangs_xr.qa.report import write_report
 
-        page = write_report(open_store(location), nebulae, numbers.get("fluxes", {}),
-                            numbers.get("shift"), out)
+        page = write_report(
+            open_store(location), nebulae, numbers.get("fluxes", {}), numbers.get("shift"), out
+        )
         lines.append(f"report: {page}")
     return lines
 

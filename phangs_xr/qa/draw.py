@@ -89,6 +89,8 @@ class Paper:
         Of the axes.
     left, right, bottom, top
         Room on each side.
+    margin, head
+        More room, left of the first column and above the first row.
     """
 
     width: float
@@ -97,21 +99,28 @@ class Paper:
     right: float = 0.2
     bottom: float = 0.6
     top: float = 0.35
+    margin: float = 0.0
+    head: float = 0.0
 
-    @property
-    def cell(self) -> tuple[float, float]:
-        """Width and height with the room."""
-        return self.left + self.width + self.right, self.bottom + self.height + self.top
+    def measure(self, rows: int, columns: int) -> tuple[float, float]:
+        """Return width and height of a figure of so many panels [inch]."""
+        across, up = self._cell
+        return self.margin + columns * across, self.head + rows * up
 
     def place(self, row: int, column: int, rows: int, columns: int) -> tuple[float, ...]:
         """Return left, bottom, width, height of one panel, as fractions of the figure."""
-        across, up = self.cell[0] * columns, self.cell[1] * rows
+        across, up = self._cell
+        width, height = self.measure(rows, columns)
         return (
-            (column * self.cell[0] + self.left) / across,
-            ((rows - 1 - row) * self.cell[1] + self.bottom) / up,
-            self.width / across,
-            self.height / up,
+            (self.margin + column * across + self.left) / width,
+            ((rows - 1 - row) * up + self.bottom) / height,
+            self.width / width,
+            self.height / height,
         )
+
+    @property
+    def _cell(self) -> tuple[float, float]:
+        return self.left + self.width + self.right, self.bottom + self.height + self.top
 
 
 def arrange(
@@ -148,9 +157,13 @@ def arrange(
             backend="bokeh",
         )
     )
-    size = (paper.cell[0] * columns, paper.cell[1] * rows)
     return layout.opts(
-        shared_axes=linked, sublabel_format="", fig_inches=size, title=title, backend="matplotlib"
+        shared_axes=linked,
+        sublabel_format="",
+        fig_inches=paper.measure(rows, columns),
+        title=title,
+        fontsize={"title": FONTS["title"]},
+        backend="matplotlib",
     )
 
 
@@ -160,7 +173,7 @@ def put_on_paper(
     """Return a panel that matplotlib puts in its place: finding room for labels costs seconds."""
     hooks = panel.opts.get("plot", backend="matplotlib").kwargs.get("hooks", [])
     place = partial(_place, bounds=paper.place(row, column, rows, columns))
-    size = (paper.cell[0] * columns, paper.cell[1] * rows)
+    size = paper.measure(rows, columns)
     return panel.opts(hooks=[*hooks, place], fig_inches=size, backend="matplotlib")
 
 

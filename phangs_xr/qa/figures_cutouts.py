@@ -108,7 +108,7 @@ def plot_cosmic_rays(
         )
         for index, (title, picture) in enumerate(pictures.items())
     ]
-    return arrange(panels, 3, Paper(3.4, 3.4, left=0.6, right=0.8))
+    return arrange(panels, 3, Paper(3.4, 3.4, left=0.25, right=0.85, margin=0.8))
 
 
 def _find_cosmic_rays(field: xr.DataTree, grid: Grid) -> Positions:
@@ -231,7 +231,7 @@ def plot_gallery(
     panels = [panel for pair in pairs for panel in pair]
     columns = min(2 * _PAIRS, len(panels))
     title = f"Fluxes in {FLUX_UNIT}; line: nebula mask; each pair in one colour scale"
-    paper = Paper(1.7, 1.7, left=0.08, right=0.08, bottom=0.05, top=0.5)
+    paper = Paper(1.7, 1.7, left=0.08, right=0.08, bottom=0.05, top=0.5, head=0.35)
     return arrange(panels, columns, paper, linked=False, title=title)
 
 

@@ -144,7 +144,7 @@ def _arrange_rows(plane: Plane, rows: list[list[hv.Overlay]]) -> hv.Layout:
         for column, panel in enumerate(row)
     ]
     ny, nx = plane.grid.shape
-    paper = Paper(_WIDTH, _WIDTH * ny / nx, left=0.45, right=0.85, top=0.35, bottom=0.55)
+    paper = Paper(_WIDTH, _WIDTH * ny / nx, left=0.2, right=0.9, bottom=0.5, margin=0.8)
     return arrange(panels, len(rows[0]), paper)
 
 

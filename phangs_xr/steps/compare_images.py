@@ -56,9 +56,9 @@ def reduce_to_offset(options: CompareImages) -> AskDistribution:
 def divide_images(muse: Image, smoothed: Image, *, offset: float) -> Image:
     """Return muse / (smoothed + offset), NaN where the denominator is zero."""
     denominator = smoothed + offset
-    return np.divide(
-        muse, denominator, out=np.full_like(denominator, np.nan), where=denominator != 0
-    )
+    ratio: Image = np.full_like(denominator, np.nan)
+    np.divide(muse, denominator, out=ratio, where=denominator != 0)
+    return ratio
 
 
 def compare_images(

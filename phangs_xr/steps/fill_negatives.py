@@ -1,8 +1,8 @@
 """Replace negative pixels, and their neighbours, by what the pixels around them suggest.
 
-Pixels ≤ 0, grown twice by their 4 neighbours, are replaced by the Gaussian-weighted mean (σ 1 pixel)
-of the pixels that are left, in two passes so that the second reaches into the larger holes. Holes
-wider than two passes reach stay NaN; nothing is filled where the image has no data.
+Pixels ≤ 0, grown twice by their 4 neighbours, are replaced by the Gaussian-weighted mean (σ 1
+pixel) of the pixels that are left, in two passes so that the second reaches into the larger holes.
+Holes wider than two passes reach stay NaN; nothing is filled where the image has no data.
 
 A faint sky is half noise below zero, so this lifts it: see the README on what each map is for.
 """

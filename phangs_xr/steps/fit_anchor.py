@@ -8,7 +8,7 @@ deviation of the pixels ≤ 0, pixels ≤ -5σ are replaced as in `fill_negative
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from math import fsum, sqrt
 from typing import Any
@@ -135,7 +135,7 @@ def _apply_to_block(smoothed: Image, muse: Image, halpha: Image, *, line: Number
 class _State:
     line: Numbers | None = None
     histogram: NDArray[np.int64] | None = None
-    negatives: DistributionState = DistributionState()
+    negatives: DistributionState = field(default_factory=DistributionState)
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def reduce_to_line(options: FitAnchor) -> ReduceToLine:
 
 
 def count_pairs(x: Image, y: Image) -> NDArray[np.int64]:
-    """Return the 2-D histogram of pixels finite in both, rows y, columns x, in `HISTOGRAM_EDGES`."""
+    """Return the 2-D histogram of pixels finite in both: rows y, columns x."""
     valid = np.isfinite(x) & np.isfinite(y)
     size = HISTOGRAM_EDGES.size - 1
     places = []

@@ -7,7 +7,6 @@ brought onto the narrow band's by the overlap of the pixels' areas, so that its 
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +18,7 @@ from reproject import reproject_exact
 from phangs_xr.labels import PHOTOMETRY, find_keyword, label_product, require_units
 from phangs_xr.lazy import map_pixels, map_tiles
 from phangs_xr.sky import Grid, get_grid, is_one_grid
-
-logger = logging.getLogger(__name__)
+from phangs_xr.wcs import get_frame
 
 Image = NDArray[np.floating]
 
@@ -61,6 +59,10 @@ def overlap_window(piece: Image, source: Grid, target: Grid, *, factor: float) -
     if 0 in piece.shape:
         return np.full(target.shape, np.nan, dtype=piece.dtype)
     projections: list[WCS] = [source.to_wcs(), target.to_wcs()]
+    if get_frame(projections[0]) == get_frame(projections[1]):
+        # Taken literally, ICRS and FK5 would be half a pixel apart: see `is_one_grid`.
+        projections[0].wcs.radesys = projections[1].wcs.radesys
+        projections[0].wcs.equinox = projections[1].wcs.equinox
     values, covered = reproject_exact(
         (remove_padding(piece), projections[0]), projections[1], shape_out=target.shape
     )

@@ -65,9 +65,12 @@ def resample_window(
     rows, columns = map_pixels_between(target, source)
     height, width = piece.shape
     inside = (rows >= -0.5) & (rows <= height - 0.5) & (columns >= -0.5) & (columns <= width - 0.5)
-    positions = [np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)]
+    positions = np.stack([np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)])
     spline_order = {"nearest-neighbor": 0, "bilinear": 1}[order]
-    values = ndimage.map_coordinates(piece, positions, order=spline_order, mode="nearest")
+    # The stubs of SciPy know no arrays of "any float".
+    values = ndimage.map_coordinates(  # type: ignore[call-overload]
+        piece, positions, order=spline_order, mode="nearest"
+    )
     return np.where(inside, values * factor, np.nan).astype(piece.dtype, copy=False)
 
 

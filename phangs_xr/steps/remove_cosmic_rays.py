@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -169,7 +169,7 @@ def fill_discs(image: Image, coverage: Image, mask: Image) -> Image:
 
 @dataclass(frozen=True)
 class _State:
-    sky: DistributionState = DistributionState()
+    sky: DistributionState = field(default_factory=DistributionState)
     cells: dict[tuple[int, int], tuple[NDArray[np.float64], int]] | None = None
 
 

@@ -11,7 +11,7 @@ whole image.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -258,7 +258,7 @@ def draw_background(
 
 @dataclass(frozen=True)
 class _State:
-    sky: DistributionState = DistributionState()
+    sky: DistributionState = field(default_factory=DistributionState)
     numbers: dict[str, Any] | None = None
 
 

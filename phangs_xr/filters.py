@@ -26,25 +26,28 @@ def smooth_gaussian(image: Image, sigma: float, radius: int) -> Image:
     Image
         The weighted mean of the pixels within `radius` of each pixel, in the image's dtype, also
         where the image itself is missing; NaN where no pixel is within reach.
+
+    Notes
+    -----
+    Rows and columns are multiplied by banded matrices, strip by strip: many times as fast as
+    `scipy.ndimage.correlate1d` for wide kernels. Direct sums, not a Fourier transform, and of
+    blocks of one size, so that what a pixel becomes does not depend on the chunk it is in.
     """
-    kernel = sample_gaussian(sigma, radius)
-    missing = ~np.isfinite(image)
-    if missing.any():
-        total = correlate_separably(np.where(missing, 0, image), kernel)
-        gaps = correlate_separably(missing.astype(np.float64), kernel, outside=1.0)
-    else:
-        total = correlate_separably(image, kernel)
-        gaps = _weigh_outside((image.shape[0], image.shape[1]), kernel)
-    # Weights far below a single pixel's are rounding errors of a sum that is zero.
-    weight = 1 - gaps
-    reached = weight > 0.5 * kernel.min() ** 2
-    return np.divide(
-        total,
-        weight,
-        out=np.full(image.shape, np.nan, dtype=image.dtype),
-        where=reached,
-        casting="same_kind",
-    )
+    height, width = image.shape
+    dtype = image.dtype
+    down = _make_band(sample_gaussian(sigma, radius), _STRIP).astype(dtype)
+    across = _make_band(sample_gaussian(sigma, radius), _PANEL).astype(dtype).T
+    smoothed = np.empty_like(image)
+    # A whole number of panels across, for the same reason.
+    strip = np.empty((down.shape[1], -(-(width + 2 * radius) // _PANEL) * _PANEL), dtype)
+    for start in range(0, height, _STRIP):
+        strip.fill(np.nan)
+        first, last = max(start - radius, 0), min(start + _STRIP + radius, height)
+        place = slice(first - start + radius, last - start + radius)
+        strip[place, radius : radius + width] = image[first:last]
+        rows = smoothed[start : start + _STRIP]
+        rows[:] = _smooth_strip(strip, down, across)[: len(rows), :width]
+    return smoothed
 
 
 def sample_gaussian(sigma: float, radius: int) -> NDArray[np.float64]:
@@ -53,65 +56,37 @@ def sample_gaussian(sigma: float, radius: int) -> NDArray[np.float64]:
     return np.asarray(kernel / kernel.sum())
 
 
-def correlate_separably(
-    image: Image, kernel: NDArray[np.float64], outside: float = 0.0
-) -> NDArray[np.float64]:
-    """Correlate rows and columns with one kernel.
+_STRIP, _PANEL = 128, 32
+"""Rows and columns that are multiplied at a time: about the fastest for kernels of 9 to 101."""
 
-    Parameters
-    ----------
-    image
-        2-D, finite.
-    kernel
-        An odd number of weights.
-    outside
-        What lies beyond the edges.
 
-    Notes
-    -----
-    Each strip of the image is multiplied by a banded matrix: three times as fast as
-    `scipy.ndimage.correlate1d` for wide kernels, and in float64. Direct sums, not a Fourier
-    transform, so that what a pixel becomes does not depend on the chunk it is in.
-    """
-    radius = kernel.size // 2
-    band = np.zeros((_STRIP, _STRIP + 2 * radius))
-    for row in range(_STRIP):
+def _make_band(kernel: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Return the matrix whose product with a column is its correlation with a kernel."""
+    band = np.zeros((size, size + kernel.size - 1))
+    for row in range(size):
         band[row, row : row + kernel.size] = kernel
-    for _ in range(2):
-        # Both times along the first axis, transposed in between and after.
-        length = image.shape[0]
-        padded = np.full((length + 2 * radius + _STRIP, image.shape[1]), outside)
-        padded[radius : radius + length] = image
-        result = np.empty((length, image.shape[1]))
-        for start in range(0, length, _STRIP):
-            rows = min(_STRIP, length - start)
-            strip = padded[start : start + _STRIP + 2 * radius]
-            np.matmul(band[:rows], strip, out=result[start : start + rows])
-        image = result.T
-    return image
+    return band
 
 
-_STRIP = 32
-"""Rows that are multiplied by the band at a time: about the fastest for kernels of 9 to 101."""
+def _smooth_strip(strip: Image, down: Image, across: Image) -> Image:
+    """Smooth the inner rows and columns of a strip; the others are neighbours, NaN if missing."""
+    present = np.isfinite(strip)
+    if not present.any():
+        return np.full((len(down), strip.shape[1]), np.nan, strip.dtype)
+    strip[~present] = 0
+    total = _correlate_strip(strip, down, across)
+    weight = _correlate_strip(present.astype(strip.dtype), down, across)
+    return np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
 
 
-def _weigh_outside(shape: tuple[int, int], kernel: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the kernel's weight that falls beyond the edges of an image without gaps.
-
-    All pixels farther from the edges than the kernel reaches are alike, so few are computed.
-    """
-    radius = kernel.size // 2
-    places = []
-    for length in shape:
-        place = np.arange(length)
-        if length > 2 * radius + 1:
-            place = np.minimum(
-                np.minimum(place, radius) + np.maximum(place - (length - radius - 1), 0), 2 * radius
-            )
-        places.append(place)
-    small = np.zeros([int(place.max(initial=-1)) + 1 for place in places])
-    gaps = correlate_separably(small, kernel, outside=1.0)
-    return gaps[np.ix_(*places)]
+def _correlate_strip(strip: Image, down: Image, across: Image) -> Image:
+    lines = down @ strip
+    margin = len(across) - _PANEL
+    result = np.empty((len(down), strip.shape[1] - margin // _PANEL * _PANEL), strip.dtype)
+    for start in range(0, strip.shape[1] - margin, _PANEL):
+        panel = slice(start, start + _PANEL)
+        np.matmul(lines[:, start : start + len(across)], across, out=result[:, panel])
+    return result
 
 
 def fill_holes(image: Image, coverage: Mask, sigma: float, radius: int, passes: int) -> Image:
@@ -133,13 +108,63 @@ def fill_holes(image: Image, coverage: Mask, sigma: float, radius: int, passes: 
     -------
     Image
         NaN outside the coverage, and in the parts of holes that no pass reached.
+
+    Notes
+    -----
+    Holes are few, so only their neighbourhoods are summed, in one order.
     """
-    filled = image
-    for _ in range(passes):
-        # Every pass also fills outside the coverage: the next one uses that near the edges, as the
-        # earlier code does, and only the end result is cut back.
-        filled = np.where(np.isnan(filled), smooth_gaussian(filled, sigma, radius), filled)
-    return np.where(coverage, filled, np.nan).astype(image.dtype, copy=False)
+    kernel = sample_gaussian(sigma, radius)
+    margin = radius * max(passes - 1, 1)
+    inner = tuple(slice(margin, margin + size) for size in image.shape)
+    padded = np.full([size + 2 * margin for size in image.shape], np.nan, image.dtype)
+    padded[inner] = image
+    wanted = np.zeros(padded.shape, dtype=bool)
+    wanted[inner] = np.isnan(image) & coverage
+    holes = np.flatnonzero(wanted)
+    values = _average_around(padded, holes, kernel)
+    lost = holes[np.isnan(values)]
+    if passes > 1 and lost.size:
+        # What a pass does to a pixel shows in the next one up to a radius away. It also fills
+        # outside the coverage, as the earlier code does: only the end result is cut back.
+        wanted[inner] = np.isnan(image)
+        near = np.zeros(padded.shape, dtype=bool)
+        for step in _list_steps(radius * (passes - 1), padded.shape[1]):
+            near.flat[lost + step] = True
+        places = np.flatnonzero(near & wanted)
+        for _ in range(passes):
+            made = _average_around(padded, places, kernel)
+            padded.flat[places] = made
+            places = places[np.isnan(made)]
+    padded.flat[holes] = np.where(np.isnan(values), padded.flat[holes], values)
+    return np.where(coverage, padded[inner], np.nan).astype(image.dtype, copy=False)
+
+
+_BATCH = 1 << 16
+"""Pixels whose neighbourhoods are summed at a time: what fits into the cache."""
+
+
+def _list_steps(radius: int, width: int) -> list[int]:
+    """Return how far the pixels of a square of neighbours lie from its centre in a raveled image."""
+    reach = range(-radius, radius + 1)
+    return [row * width + column for row in reach for column in reach]
+
+
+def _average_around(image: Image, places: NDArray[np.intp], kernel: NDArray[np.float64]) -> Image:
+    """Return the kernel-weighted mean of the pixels around some places of a raveled image."""
+    weights = np.outer(kernel, kernel).ravel()
+    steps = _list_steps(kernel.size // 2, image.shape[1])
+    result = np.empty(places.size, image.dtype)
+    for start in range(0, places.size, _BATCH):
+        batch = places[start : start + _BATCH]
+        total, weight = np.zeros(batch.size), np.zeros(batch.size)
+        for step, factor in zip(steps, weights, strict=True):
+            values = image.take(batch + step)
+            present = ~np.isnan(values)
+            total += factor * np.where(present, values, 0)
+            weight += factor * present
+        found = np.full(batch.size, np.nan)
+        result[start : start + _BATCH] = np.divide(total, weight, out=found, where=weight > 0)
+    return result
 
 
 def dilate_cross(mask: Mask, iterations: int) -> Mask:

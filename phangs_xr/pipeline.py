@@ -202,7 +202,7 @@ def open_field(config: Config | str | Path) -> xr.DataTree:
     }
     muse = extract_muse(images["muse"]) if "muse" in images else xr.Dataset()
     masks = images.get("nebula_mask"), images.get("star_mask")
-    muse = muse.merge(load_nebulae(*masks, muse.get("musehalpha")))
+    muse = muse.assign(load_nebulae(*masks, muse.get("musehalpha")))
     if muse.data_vars:
         nodes["/muse"] = muse
     if config.inputs.nebula_catalogue is not None:
@@ -267,6 +267,7 @@ def run_field(ready: Field, runner: Runner) -> xr.DataTree:
                 _run_stage(ready, stage, runner)
             _export_fits(ready)
             _write_tables(ready)
+            ready.store.summarize()
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 from astropy.io import fits
 from astropy.wcs import WCS
+from reproject import reproject_interp
 
 from phangs_xr.errors import GridError, InputError
 from phangs_xr.io.tables import read_catalogue
@@ -15,6 +16,8 @@ from phangs_xr.lazy import Block
 from phangs_xr.qa.nebulae import HST_FLUXES, MEASURED, measure_nebulae
 from phangs_xr.qa.photometry import LabelMap, SumNebulae, number_nebulae
 from phangs_xr.schema import FLUX
+from phangs_xr.simulate.dataset import simulate_galaxy
+from phangs_xr.simulate.galaxy import Galaxy
 from phangs_xr.sky import Grid, format_wcs
 from phangs_xr.steps.regrid_muse import resample_window
 from phangs_xr.tiles import Runner
@@ -404,6 +407,35 @@ def test_catalogue_of_other_places_is_refused():
     rows["cen_ra"] += 8 / 3600
     with pytest.raises(InputError, match=r"within 5 arcsec.*median distance of 6\.9 arcsec"):
         measure_nebulae(make_field(**{"/nebulae": rows}))
+
+
+def test_simulated_galaxy_gives_its_catalogue(tmp_path):
+    galaxy = Galaxy(size=500)
+    simulate_galaxy(tmp_path, galaxy)
+
+    def open_image(path, **options):
+        image = xr.open_dataset(tmp_path / path, engine="fits", **options)["image"]
+        return image.assign_attrs(units=FLUX)
+
+    muse = {
+        "musehalpha": open_image("muse/NGC0628-0.92asec_MAPS.fits", hdu="HA6562_FLUX"),
+        "nebula_mask": open_image("muse/NGC0628_nebulae_mask_V2.fits"),
+    }
+    nodes = {
+        "/hst": xr.Dataset({"halpha": open_image("truth/halpha.fits")}),
+        "/muse": xr.Dataset(muse),
+        "/nebulae": read_catalogue(tmp_path / "muse" / "Nebulae_catalogue_v3.fits", galaxy.name),
+    }
+    nebulae = measure_nebulae(xr.DataTree.from_dict(nodes), Runner(chunk=200))
+    assert nebulae.sizes["nebula"] > 5
+    np.testing.assert_allclose(nebulae["flux_muse"], nebulae["HA6562_FLUX"], rtol=1e-6)
+    np.testing.assert_allclose(nebulae["ra"], nebulae["cen_ra"], rtol=1e-10)
+    np.testing.assert_allclose(nebulae["dec"], nebulae["cen_dec"], rtol=1e-10)
+    halpha, header = fits.getdata(tmp_path / "truth" / "halpha.fits", header=True)
+    mask = fits.getdata(tmp_path / "muse" / "NGC0628_nebulae_mask_V2.fits", header=True)
+    painted, _ = reproject_interp(mask, header, order="nearest-neighbor")
+    expected = sum_plainly(halpha, painted, nebulae["region_ID"].values)
+    np.testing.assert_allclose(nebulae["flux_halpha"], expected, rtol=1e-6)
 
 
 def open_golden(path, **options):

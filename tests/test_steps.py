@@ -88,7 +88,7 @@ def test_step_makes_the_same_of_any_chunks(step, given, products, chunks):
         np.testing.assert_array_equal(np.isnan(found), np.isnan(expected), err_msg=name)
         same = (found.values.view(np.uint32) == expected.values.view(np.uint32)).mean()
         difference = np.nanmax(np.abs(found.values - expected.values))
-        print(f"{step.name:20} {chunks!s:7} {name:26} same bits {same:.6f}, off by {difference:.2g}")
+        print(f"{step.name:18} {chunks!s:6} {name:25} same bits {same:.6f} off by {difference:.2g}")
         assert difference <= 1e-6 * measure_range(expected)
 
 

@@ -42,9 +42,7 @@ def subtract(sky, chunks=None, **options):
 @pytest.mark.parametrize("filter_size", [1, 3, 5])
 def test_background_is_that_of_photutils(filter_size, chunks):
     sky = add_gaps(make_sky((530, 470)))
-    background, subtracted = plain.subtract_background(
-        sky.astype(float), filter_size=filter_size
-    )
+    background, subtracted = plain.subtract_background(sky.astype(float), filter_size=filter_size)
     found = subtract(sky, chunks, filter_size=filter_size)
     assert measure_range(background) > 3
     for name, expected in (("halpha_bg", background), ("halpha_bgsub", subtracted)):

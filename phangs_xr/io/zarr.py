@@ -89,7 +89,7 @@ class FieldStore:
     def exists(self) -> bool:
         """Tell whether there is a Zarr group at the location."""
         try:
-            zarr.open_group(self.store, mode="r", zarr_format=3)
+            zarr.open_group(self.store, mode="r", zarr_format=3, use_consolidated=False)
         except (FileNotFoundError, zarr.errors.GroupNotFoundError):
             return False
         return True
@@ -98,12 +98,32 @@ class FieldStore:
         """Return the attributes of the root, empty if there is no store."""
         if not self.exists():
             return {}
-        return dict(zarr.open_group(self.store, mode="r", zarr_format=3).attrs)
+        group = zarr.open_group(self.store, mode="r", zarr_format=3, use_consolidated=False)
+        return dict(group.attrs)
 
     def write_attrs(self, **attrs: Any) -> None:
-        """Update the attributes of the root."""
-        root = zarr.open_group(self.store, mode="a", zarr_format=3)
-        root.attrs.update(json.loads(json.dumps(attrs, default=str)))
+        """Update the attributes of the root, and drop the summary that `summarize` writes."""
+        zarr.open_group(self.store, mode="a", zarr_format=3, use_consolidated=False)
+        root = StorePath(self.store) / "zarr.json"
+        found = sync(root.get(_PROTOTYPE))
+        if found is None:
+            raise RuntimeError(f"{self.location} lost its root while it was written")
+        content = json.loads(found.to_bytes())
+        content.pop("consolidated_metadata", None)
+        content.setdefault("attributes", {}).update(attrs)
+        text = json.dumps(content, default=str).encode()
+        sync(root.set(_PROTOTYPE.buffer.from_bytes(text)))
+
+    def summarize(self) -> None:
+        """Write the metadata of all groups and arrays into the root, where xarray looks first.
+
+        To be called when the store is at rest: readers believe the summary, so whatever writes to
+        the store drops it first.
+        """
+        with warnings.catch_warnings():
+            # The summary is not part of the Zarr v3 specification yet; readers may ignore it.
+            warnings.simplefilter("ignore", ZarrUserWarning)
+            zarr.consolidate_metadata(self.store, zarr_format=3)
 
     def read_records(self) -> dict[str, Any]:
         """Return the record of each finished step, by its name."""
@@ -199,6 +219,7 @@ class FieldStore:
 
     def write_table(self, table: xr.Dataset) -> None:
         """Write the nebulae, replacing those there are."""
+        self.write_attrs()
         self.delete("nebulae")
         table.to_zarr(self.store, group="nebulae", mode="a", consolidated=False, zarr_format=3)
 

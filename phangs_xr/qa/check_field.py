@@ -54,7 +54,9 @@ def check_field(
         nebulae = measure_nebulae(field, runner)
         numbers["fluxes"] = compare_fluxes(nebulae)
         numbers["shift"] = measure_shift(field)
-        FieldStore(location).write_table(nebulae)
+        store = FieldStore(location)
+        store.write_table(nebulae)
+        store.summarize()
         write_table(nebulae, out / "nebulae.ecsv")
         write_numbers(numbers, out / "numbers.json")
         lines = [*_list_fluxes(nebulae, numbers["fluxes"]), *_list_shift(numbers["shift"])]

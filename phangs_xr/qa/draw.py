@@ -13,7 +13,7 @@ import holoviews as hv
 # Importing the modules registers both backends, so that a figure carries the options of either,
 # without touching the one that the reader's notebook has chosen.
 import holoviews.plotting.bokeh
-import holoviews.plotting.mpl  # noqa: F401
+import holoviews.plotting.mpl
 import numpy as np
 from bokeh.models import CustomJSHover, FixedTicker, HoverTool
 from holoviews.plotting.mpl import LayoutPlot

@@ -27,8 +27,8 @@ from phangs_xr.qa.draw import (
     hide_labels,
     style,
 )
-from phangs_xr.qa.figures_flux import FULL, NAMES
-from phangs_xr.qa.figures_maps import draw_image, draw_bar_of_length, draw_line, draw_scale_bar
+from phangs_xr.qa.figures_maps import draw_bar_of_length, draw_image, draw_line, draw_scale_bar
+from phangs_xr.qa.nebula_table import FULL
 from phangs_xr.qa.outlines import trace_nebula
 from phangs_xr.qa.planes import Axes, OffsetPlane, choose_plane, place_on_sky
 from phangs_xr.qa.products import find_product, require_columns

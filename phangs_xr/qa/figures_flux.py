@@ -9,12 +9,10 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from phangs_xr.grid import get_grid
 from phangs_xr.qa.draw import (
     BLACK,
-    COLOURS,
     FLUX_UNIT,
     GREY,
     RATIO_MAP,
@@ -28,121 +26,15 @@ from phangs_xr.qa.draw import (
     style,
     tick_ratios,
 )
-from phangs_xr.qa.planes import Axes, choose_plane, place_on_sky
-from phangs_xr.qa.products import find_class_column, find_product, require_columns
-
-NAMES = {
-    "halpha": "HST",
-    "anchored": "anchored HST",
-    "anchored_intnegs": "anchored HST, negatives filled",
-    "fit_anchored": "line-anchored HST",
-}
-
-FULL = 0.999
-"""Covered fraction from which a nebula counts as whole."""
+from phangs_xr.qa.nebula_table import NAMES, Column, choose_colours, tabulate_nebulae
+from phangs_xr.qa.planes import Axes, choose_plane
+from phangs_xr.qa.products import find_product
 
 _BINS = 8
 _FEWEST = 5
 _RATIO_LIMITS = (1 / 3, 3.0)
 _RATIO_REACH = 30.0
 _LARGE = {"size": 8, "line_alpha": 0.6, "line_color": BLACK, "line_width": 0.5}
-
-Column = NDArray[Any]
-
-
-def tabulate_nebulae(
-    field: xr.DataTree, nebulae: xr.Dataset, product: str, axes: Axes = "offset"
-) -> hv.Dataset:
-    """Put what the flux figures draw of every nebula into one table.
-
-    Parameters
-    ----------
-    field
-        With `/hst`, whose grid the offsets are counted in.
-    nebulae
-        As `measure_nebulae` returns them.
-    product
-        The anchored map to show beside `halpha`.
-    axes
-        What the positions are: offsets [arcsec] or pixels.
-
-    Returns
-    -------
-    hv.Dataset
-        One row per nebula. All figures of one report must be drawn from one such table, else a
-        selection in one does not reach the others.
-
-    Raises
-    ------
-    InputError
-        If there are no nebulae, or their fluxes were not measured.
-    """
-    require_columns(nebulae, "flux_muse", "flux_halpha", f"flux_{product}", "ra", "dec")
-    plane = choose_plane(get_grid(find_product(field, "halpha")), axes)
-    muse = nebulae["flux_muse"].values.astype(np.float64)
-    x, y = place_on_sky(plane, nebulae["ra"].values, nebulae["dec"].values)
-    columns: dict[str, Column] = {
-        "region_ID": nebulae["region_ID"].values,
-        "ra": nebulae["ra"].values,
-        "dec": nebulae["dec"].values,
-        plane.dims[0].name: x,
-        plane.dims[1].name: y,
-        "muse": muse,
-        "error": _find_errors(nebulae),
-        "group": classify_nebulae(nebulae),
-    }
-    colours = choose_colours(columns["group"])
-    columns["colour"] = np.array([colours[name] for name in columns["group"]])
-    for name in ("halpha", product):
-        flux = nebulae[f"flux_{name}"].values.astype(np.float64)
-        columns[name] = flux
-        with np.errstate(divide="ignore", invalid="ignore"):
-            columns[f"ratio_{name}"] = np.where(muse != 0, flux / muse, np.nan)
-    return hv.Dataset(columns, kdims=["region_ID"], vdims=list(columns)[1:])
-
-
-def classify_nebulae(nebulae: xr.Dataset) -> Column:
-    """Return the name of each nebula's group: its catalogue class, or that it is partly covered.
-
-    Parameters
-    ----------
-    nebulae
-        As `measure_nebulae` returns them; without a class column all whole nebulae are one group.
-
-    Returns
-    -------
-    ndarray
-        Strings, shape (nebula,).
-    """
-    column = find_class_column(nebulae)
-    groups = np.full(nebulae.sizes["nebula"], "nebula", dtype=object)
-    if column is not None:
-        groups[:] = [_name_class(column, value) for value in nebulae[column].values.tolist()]
-    for name in ("coverage_hst", "coverage_muse"):
-        if name in nebulae.variables:
-            groups[~(nebulae[name].values >= FULL)] = "partly covered"
-    return groups.astype(str)
-
-
-def _name_class(column: str, value: Any) -> str:
-    """A class as people read it: catalogues hold numbers, NaN where a nebula has no row, or text."""
-    if isinstance(value, int | float):
-        return f"{column} = {value:g}" if math.isfinite(value) else "no class"
-    return f"{column} = {str(value).strip()}" if str(value).strip() else "no class"
-
-
-def _find_errors(nebulae: xr.Dataset) -> Column:
-    """The catalogue's error of the MUSE flux; NaN where there is none."""
-    if "HA6562_FLUX_ERR" in nebulae.data_vars:
-        return nebulae["HA6562_FLUX_ERR"].values.astype(np.float64)
-    return np.full(nebulae.sizes["nebula"], np.nan)
-
-
-def choose_colours(groups: Column) -> dict[str, str]:
-    """Return a colour per group: classes in their order, grey for what is partly covered."""
-    names = [str(name) for name in np.unique(groups) if name != "partly covered"]
-    colours = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(names)}
-    return {**colours, "partly covered": GREY} if "partly covered" in groups else colours
 
 
 def plot_fluxes(
@@ -451,3 +343,25 @@ def plot_ratio_on_sky(
         mpl={**options["mpl"], "hooks": bar["mpl"]["hooks"]},
     )
     return put_on_paper(panel, Paper(4.8, 4.8, left=1.1, right=1.0))
+
+
+def plot_linked(
+    field: xr.DataTree,
+    nebulae: xr.Dataset,
+    *,
+    product: str = "anchored",
+    numbers: Mapping[str, Any] | None = None,
+) -> hv.Layout:
+    """Draw fluxes, ratio by flux and ratio on the sky so that a selection in one shows in all.
+
+    Parameters and errors are those of `plot_fluxes`. In Bokeh all panels share one table of data,
+    so the selection works in a saved page too.
+    """
+    table = tabulate_nebulae(field, nebulae, product)
+    first = plot_fluxes(field, nebulae, product=product, numbers=numbers, table=table)
+    panels = [
+        *first,
+        plot_ratio_by_flux(field, nebulae, product=product, table=table),
+        plot_ratio_on_sky(field, nebulae, product=product, table=table),
+    ]
+    return arrange(panels, 2, Paper(4.2, 4.2, right=1.0))

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from phangs_xr.grid import Grid, get_grid
-from phangs_xr.qa.draw import rasterise, style, choose_round
+from phangs_xr.qa.draw import rasterise
 
 Axes = Literal["offset", "sky"]
 """Offsets from the centre [arcsec], in either backend; or RA and Dec, in matplotlib alone."""

@@ -106,7 +106,8 @@ class Reduction(Protocol):
 
 def is_chunked(image: xr.DataArray) -> bool:
     """Tell whether an image is a dask graph."""
-    return isinstance(image.data, da.Array)
+    # Not `image.data`, which would load a lazily opened image whole.
+    return image.chunks is not None
 
 
 def chunk_image(image: xr.DataArray, chunk: int = DEFAULT_CHUNK) -> xr.DataArray:

@@ -249,10 +249,19 @@ def run(
     InputError
         If an input cannot be used, the directory cannot be written, or the disk is full.
     """
-    runner = Runner(client, threads, chunk)
+    runner = Runner(client, threads, chunk, remote=_may_be_remote(client))
     if on_start is not None:
-        runner = Runner(client, threads, chunk, on_start)
+        runner = replace(runner, on_start=on_start)
     return run_field(prepare_field(config, out, force), runner)
+
+
+def _may_be_remote(client: Any) -> bool:
+    """Say whether a client's workers may be on other machines: not those of its LocalCluster."""
+    if client is None:
+        return False
+    from distributed import LocalCluster
+
+    return not isinstance(client.cluster, LocalCluster)
 
 
 def run_field(ready: Field, runner: Runner) -> xr.DataTree:

@@ -20,11 +20,15 @@ import xarray as xr
 from dask.callbacks import Callback
 from numpy.typing import NDArray
 
+from phangs_xr.errors import InputError
 from phangs_xr.grid import Grid, find_overlap, get_grid, is_one_grid
 from phangs_xr.lazy import DEFAULT_CHUNK, Block, Reduction, get_origin
 
 FAN_IN = 8
 """How many partial results are merged at a time."""
+
+RETRIES = 2
+"""How often a failed task of a cluster is tried again: shared files and stores fail now and then."""
 
 PAD = 4
 """Pixels read around those that a tile's pixels fall on in an image on another grid."""
@@ -159,39 +163,63 @@ class Runner:
         -------
         object
             The merged result, None without `merge`.
+
+        Raises
+        ------
+        InputError
+            If a cluster's workers die of a task again and again, or its scheduler is gone.
         """
-        token = uuid.uuid4().hex[:8]
-        common = dask.delayed(shared, name=f"shared-{token}", traverse=False)
-        call = dask.delayed(function, name=f"{title.split()[0]}-{token}", traverse=False)
+        name = f"{title.split()[0].rstrip(',')}-{uuid.uuid4().hex[:8]}"
+        common = dask.delayed(shared, name=f"shared-{name}", traverse=False)
+        call = dask.delayed(function, name=f"function-{name}", traverse=False)
         leaves = [
-            call(common, item, dask_key_name=f"{title.split()[0]}-{token}-{number}")
-            for number, item in enumerate(items)
+            call(common, item, dask_key_name=(name, number)) for number, item in enumerate(items)
         ]
         parts: list[Any] = leaves
         while merge is not None and len(parts) > 1:
             groups = [parts[i : i + FAN_IN] for i in range(0, len(parts), FAN_IN)]
             parts = [dask.delayed(_merge, pure=False)(merge, group) for group in groups]
         report = self.on_start(title, len(leaves))
+        root = parts[0] if merge is not None else None
         if self.client is not None:
-            return self._run_on_cluster(leaves, parts, merge is not None, report)
+            return self._run_on_cluster(title, leaves, root, report)
         names = {leaf.key for leaf in leaves}
         with _Progress(names, report):
             results = dask.compute(*parts, scheduler="threads", num_workers=self.threads)
-        return results[0] if merge is not None else None
+        return results[0] if root is not None else None
 
     def _run_on_cluster(
-        self, leaves: list[Any], parts: list[Any], merged: bool, report: Advance
+        self, title: str, leaves: Sequence[Any], root: Any, report: Advance
     ) -> Any:
-        from distributed import as_completed
+        from distributed import KilledWorker, as_completed
+        from distributed.client import FutureCancelledError
 
-        futures = self.client.compute(leaves)
-        result = self.client.compute(parts[0]) if merged else None
-        for future in as_completed(futures):
-            # A failed task raises here, with its own traceback.
-            if future.status != "finished":
-                future.result()
-            report(1)
-        return result.result() if result is not None else None
+        wanted = [*leaves, root] if root is not None else leaves
+        try:
+            futures = self.client.compute(wanted, retries=RETRIES)
+            result = futures.pop() if root is not None else None
+            completed = as_completed(futures, loop=self.client.loop)
+            # A finished task that nothing waits for must not be done again if its worker dies.
+            del futures
+            for future in completed:
+                # A failed task raises here, with its own traceback.
+                if future.status != "finished":
+                    future.result()
+                report(1)
+            return result.result() if result is not None else None
+        except KilledWorker as error:
+            message = (
+                f"{title}: workers that outlive each task are needed, found {error.args[0]} at "
+                f"work on {error.allowed_failures + 1} that died, the last at "
+                f"{error.last_worker.address}: give workers more memory, or smaller chunks"
+            )
+            raise InputError(message) from error
+        except FutureCancelledError as error:
+            message = (
+                f"{title}: a scheduler that stays to the end is needed, found it gone ({error}): "
+                f"start it and run again, what is finished is kept"
+            )
+            raise InputError(message) from error
 
 
 class _Progress(Callback):

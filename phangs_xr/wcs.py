@@ -4,6 +4,7 @@ import math
 import re
 import warnings
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,12 @@ def parse_wcs(text: str) -> WCS:
     astropy.wcs.WCS
         A new object at each call, because astropy's WCS must not be shared between threads.
     """
+    # Copying costs a tenth of reading.
+    return _read_text(text).deepcopy()
+
+
+@lru_cache(maxsize=32)
+def _read_text(text: str) -> WCS:
     return WCS(fits.Header.fromstring(text, sep="\n"))
 
 

@@ -100,3 +100,18 @@ def input_images(request):
 def products(input_images):
     """What all steps make of `input_images`, in memory; not to be changed."""
     return take_steps(input_images, {"smooth_hst": SmoothHst(muse_fwhm=0.92)})
+
+
+@pytest.fixture(scope="session")
+def quiet(tmp_path_factory):
+    """The directory of a simulated galaxy without noise and cosmic rays, `truth/` among it."""
+    galaxy = Galaxy(size=600, seed=3, noise=0.0, cosmics_per_megapixel=0.0)
+    return simulate_galaxy(tmp_path_factory.mktemp("quiet"), galaxy).parent
+
+
+@pytest.fixture(scope="session")
+def quiet_products(quiet):
+    """What all steps make of `quiet`, in memory; not to be changed."""
+    config = load_config(quiet / "ngc0628.toml")
+    images = {name: image.load() for name, image in open_inputs(config).items()}
+    return take_steps(images, {"smooth_hst": SmoothHst(muse_fwhm=0.92)})

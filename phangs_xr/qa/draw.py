@@ -223,12 +223,12 @@ def hide_labels(plot: Any, element: Any, *, rows: bool, columns: bool) -> None:
 
 
 def rasterise(plot: Any, element: Any) -> None:
-    """Keep a mesh as pixels in a PDF, where each of its cells would be a shape (matplotlib hook)."""
+    """Keep a mesh as pixels in a PDF, not as a shape per cell (matplotlib hook)."""
     if isinstance(plot.handles["artist"], QuadMesh):
         plot.handles["artist"].set_rasterized(True)
 
 
-class _PlainLayout(LayoutPlot):
+class _PlainLayout(LayoutPlot):  # type: ignore[misc]
     """A layout that leaves the size of the figure as it is, for which it would draw it twice."""
 
     v17_layout_format = False
@@ -282,9 +282,10 @@ class Stretch:
     high: float
     width: float
 
-    def apply(self, values: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    def apply(self, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
         """Return values as numbers that a linear colour map shows as this stretch."""
-        return np.arcsinh((values - self.low) / self.width).astype(np.float32)
+        stretched: NDArray[np.floating[Any]] = np.arcsinh((values - self.low) / self.width)
+        return stretched
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -302,7 +303,7 @@ class Stretch:
         gap = self.limits[1] / 6
         # Zero first, then the largest: these are what a reader looks for.
         for value in sorted(values, key=lambda value: (value != 0, -abs(value))):
-            place = float(self.apply(np.float64(value)))
+            place = float(self.apply(np.asarray(value)))
             if all(abs(place - other) >= gap for other, _ in chosen):
                 chosen.append((place, f"{value:g}"))
         return sorted(chosen)

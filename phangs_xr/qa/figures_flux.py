@@ -129,7 +129,7 @@ def _describe(product: str, numbers: Mapping[str, Any] | None) -> str:
 
 
 def _find_limits(values: Column) -> tuple[float, float]:
-    """A range for a logarithmic axis, with some air."""
+    """Return a range for a logarithmic axis, with some air."""
     if values.size == 0:
         return 1.0, 10.0
     return float(values.min()) / 1.6, float(values.max()) * 1.6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import holoviews as hv
 import numpy as np
@@ -272,7 +273,7 @@ def _draw_histogram(title: str, histogram: PixelHistogram, noise: Noise) -> hv.O
     steps = steps.opts(interpolation="steps-mid", backend="matplotlib")
     bell = hv.Curve((centres, noise(centres)), x, y, label="Gaussian")
     zero = hv.Curve(([0.0, 0.0], [floor / 10, noise.height * 10]), x, y)
-    width = {"bokeh": {"line_width": 2}, "mpl": {"linewidth": 1.6}}
+    width: dict[str, Any] = {"bokeh": {"line_width": 2}, "mpl": {"linewidth": 1.6}}
     overlay = hv.Overlay(
         [
             style(

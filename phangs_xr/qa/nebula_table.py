@@ -103,14 +103,14 @@ def classify_nebulae(nebulae: xr.Dataset) -> Column:
 
 
 def _name_class(column: str, value: Any) -> str:
-    """A class as people read it: catalogues hold numbers, NaN where a nebula has no row, or text."""
+    """Return a class as people read it; catalogues hold numbers, NaN for no row, or text."""
     if isinstance(value, int | float):
         return f"{column} = {value:g}" if math.isfinite(value) else "no class"
     return f"{column} = {str(value).strip()}" if str(value).strip() else "no class"
 
 
 def _find_errors(nebulae: xr.Dataset) -> Column:
-    """The catalogue's error of the MUSE flux; NaN where there is none."""
+    """Return the catalogue's error of the MUSE flux, NaN where there is none."""
     if "HA6562_FLUX_ERR" in nebulae.data_vars:
         return nebulae["HA6562_FLUX_ERR"].values.astype(np.float64)
     return np.full(nebulae.sizes["nebula"], np.nan)

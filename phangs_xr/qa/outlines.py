@@ -63,7 +63,8 @@ def _list_nebulae(
     """Window of each nebula, and which of its pixels, with a frame of one pixel, are inside."""
     for number, window in enumerate(ndimage.find_objects(labels), start=1):
         if window is not None:
-            yield window, np.pad(labels[window] == number, 1)
+            rows, columns = window
+            yield (rows, columns), np.pad(labels[window] == number, 1)
 
 
 def _trace(inside: NDArray[np.bool_], window: tuple[slice, slice]) -> Iterator[Line]:

@@ -95,7 +95,7 @@ def format_scripts(models: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
     """
     if not models:
         return "", {}
-    script, places = components(models)
+    script, places = components(dict(models))
     code = Resources(mode="inline", components=["bokeh"]).render()
     return f"{code}\n{script}", dict(places)
 

@@ -22,7 +22,9 @@ Positions = NDArray[np.float64]
 class Plane(Protocol):
     """A way to lay the pixels of a grid on paper."""
 
-    grid: Grid
+    @property
+    def grid(self) -> Grid:
+        """The grid."""
 
     @property
     def dims(self) -> list[hv.Dimension]:
@@ -71,7 +73,7 @@ class OffsetPlane:
     @property
     def is_upright(self) -> bool:
         """Whether rows run east to west and columns south to north, to a degree."""
-        (east_x, north_x), (east_y, north_y) = self._directions
+        (east_x, north_x), (_, north_y) = self._directions
         level = abs(north_x) <= abs(east_x) * np.tan(np.deg2rad(1.0))
         return bool(level and east_x < 0 and north_y > 0)
 
@@ -125,7 +127,7 @@ class OffsetPlane:
         )
 
     def options(self) -> dict[str, dict[str, Any]]:
-        """East to the left."""
+        """Turn east to the left."""
         both = {"invert_xaxis": self.is_upright}
         return {"bokeh": {"data_aspect": 1, **both}, "mpl": {"aspect": "equal", **both}}
 
@@ -163,12 +165,12 @@ class SkyPlane:
         return mesh.opts(hooks=[rasterise], backend="matplotlib")
 
     def options(self) -> dict[str, dict[str, Any]]:
-        """The projection."""
+        """Set the projection."""
         return {"bokeh": {}, "mpl": {"projection": self.grid.to_wcs(), "aspect": "equal"}}
 
 
-def _find_edges(image: xr.DataArray, grid: Grid) -> tuple[Positions, Positions]:
-    """Edges of an image's rows and columns, in the pixels of the grid it was reduced or cut from."""
+def _find_edges(image: xr.DataArray, grid: Grid) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Edges of an image's rows and columns, in the pixels of the grid it was made from."""
     own = get_grid(image)
     rows = (own.y0 - grid.y0 + own.dy * (np.arange(own.shape[0] + 1) - 0.5)) / grid.dy
     columns = (own.x0 - grid.x0 + own.dx * (np.arange(own.shape[1] + 1) - 0.5)) / grid.dx

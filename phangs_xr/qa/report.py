@@ -134,7 +134,7 @@ def write_report(
 def _list_pictures(
     field: xr.DataTree, nebulae: xr.Dataset | None, numbers: Numbers, overview: Overview
 ) -> list[Picture]:
-    """The report's figures in reading order."""
+    """List the figures in reading order."""
     rows = nebulae if nebulae is not None else xr.Dataset()
     return [
         Picture(

@@ -88,7 +88,8 @@ def fit_line(cells: Mapping[tuple[int, int], NDArray[np.float64]]) -> Numbers:
     Raises
     ------
     InputError
-        If fewer than 3 pixels, or MUSE pixels of one value, are finite in both images.
+        If fewer than 3 pixels, or MUSE pixels of one value, are finite in both images, or HST does
+        not change with MUSE.
     """
     rows = list(cells.values())
     x, y, xx, xy, yy, n = (fsum(row[i] for row in rows) for i in range(len(SUMS)))
@@ -101,6 +102,12 @@ def fit_line(cells: Mapping[tuple[int, int], NDArray[np.float64]]) -> Numbers:
         raise InputError(message)
     spread_y, together = yy - y * y / n, xy - x * y / n
     slope = together / spread_x
+    if slope == 0:
+        message = (
+            "fit_anchor: a slope is needed to scale HST to MUSE, found 0: check that halpha is not "
+            "constant"
+        )
+        raise InputError(message)
     residual = max(spread_y - slope * together, 0.0) / (n - 2)
     return {
         "slope": slope,

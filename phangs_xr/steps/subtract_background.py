@@ -101,9 +101,13 @@ def mask_sources(image: Image, threshold: float, min_pixels: int, grow_radius: i
     labels, number = ndimage.label(bright, structure=np.ones((3, 3)))
     if number == 0:
         return bright
-    large = np.bincount(labels.ravel()) >= min_pixels
-    large[0] = False
-    return dilate_disc(large[labels], grow_radius)
+    # Few pixels are bright: only these are counted and looked up.
+    places = np.flatnonzero(bright)
+    owners = labels.ravel()[places]
+    large = np.bincount(owners) >= min_pixels
+    sources = np.zeros_like(bright)
+    sources.flat[places] = large[owners]
+    return dilate_disc(sources, grow_radius)
 
 
 def cut_boxes(image: Image, size: int) -> Image:
@@ -134,33 +138,67 @@ def estimate_boxes(boxes: Image, sigma: float, iterations: int, least: float) ->
     -----
     Sorted once, a box is clipped by moving the ends of a range.
     """
-    values = np.sort(boxes.reshape(-1, boxes.shape[-1]), axis=-1).astype(np.float64)
+    flat = boxes.reshape(-1, boxes.shape[-1])
+    # Some at a time: the sums are in double precision.
+    step = max(_BATCH // flat.shape[1], 1)
+    parts = [
+        _estimate_some(flat[start : start + step], sigma, iterations, least)
+        for start in range(0, len(flat), step)
+    ]
+    return np.concatenate(parts).reshape(boxes.shape[:-1])
+
+
+_BATCH = 1 << 20
+"""Pixels that are clipped at a time."""
+
+
+def _estimate_some(boxes: Image, sigma: float, iterations: int, least: float) -> Image:
+    values = np.sort(boxes, axis=-1)
     stop = np.isfinite(values).sum(axis=-1)
     start = np.zeros_like(stop)
     each = np.arange(len(values))
-    centre = np.where(stop > 0, values[each, np.maximum(stop - 1, 0) // 2], 0.0)
-    offsets = np.where(np.isfinite(values), values - centre[:, None], 0.0)
+    middle = values[each, np.maximum(stop - 1, 0) // 2].astype(np.float64)
+    centre = np.where(stop > 0, middle, 0.0)
+    offsets = values.astype(np.float64)
+    offsets -= centre[:, None]
+    np.copyto(offsets, 0, where=~np.isfinite(offsets))
     sums = _accumulate(offsets)
-    squares = _accumulate(offsets * offsets)
+    squares = _accumulate(np.square(offsets, out=offsets))
     for _ in range(iterations):
         median, mean, std = _describe(values, centre, sums, squares, start, stop)
-        low, high = median - sigma * std, median + sigma * std
-        inside = (values >= low[:, None]) & (values <= high[:, None])
-        place = np.arange(values.shape[1])
-        inside &= (place >= start[:, None]) & (place < stop[:, None])
-        number = inside.sum(axis=-1)
-        if (number == stop - start).all():
+        first = _bisect(values, median - sigma * std, start, stop, np.less)
+        last = _bisect(values, median + sigma * std, first, stop, np.less_equal)
+        if (last - first == stop - start).all():
             break
-        start = np.where(number > 0, inside.argmax(axis=-1), start)
-        stop = start + number
+        start, stop = first, last
     median, mean, std = _describe(values, centre, sums, squares, start, stop)
     crowded = np.abs(mean - median) >= 0.3 * std
     level = np.where(std == 0, mean, np.where(crowded, median, 2.5 * median - 1.5 * mean))
-    return np.where(stop - start > least, level, np.nan).reshape(boxes.shape[:-1])
+    return np.where(stop - start > least, level, np.nan)
+
+
+def _bisect(
+    values: Image,
+    bound: NDArray[np.float64],
+    start: NDArray[np.int64],
+    stop: NDArray[np.int64],
+    is_before: np.ufunc,
+) -> NDArray[np.int64]:
+    """Return where in a range of each row of sorted values a bound belongs."""
+    each = np.arange(len(values))
+    first, last = start, stop
+    while (first < last).any():
+        middle = (first + last) // 2
+        value = values[each, np.minimum(middle, values.shape[1] - 1)]
+        before = is_before(value, bound) & (first < last)
+        first, last = np.where(before, middle + 1, first), np.where(before, last, middle)
+    return first
 
 
 def _accumulate(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=-1)], axis=-1)
+    sums = np.zeros((values.shape[0], values.shape[1] + 1))
+    np.cumsum(values, axis=-1, out=sums[:, 1:])
+    return sums
 
 
 def _describe(
@@ -174,7 +212,7 @@ def _describe(
     """Return median, mean and standard deviation of a range of each row of sorted values."""
     each, number = np.arange(len(values)), np.maximum(stop - start, 1)
     last = values.shape[1] - 1
-    low = values[each, np.minimum(start + (number - 1) // 2, last)]
+    low = values[each, np.minimum(start + (number - 1) // 2, last)].astype(np.float64)
     high = values[each, np.minimum(start + number // 2, last)]
     shift = (sums[each, stop] - sums[each, start]) / number
     spread = (squares[each, stop] - squares[each, start]) / number - shift**2
@@ -222,6 +260,9 @@ def evaluate_spline(
     rows, columns
         Positions in the mesh [box, 0 at the first box's centre], 1-D.
     """
+    if mesh.min() == mesh.max():
+        # As with filters wider than the mesh.
+        return np.full((rows.size, columns.size), mesh.min())
     values = ndimage.spline_filter(mesh, order=3, mode="reflect")
     for axis, positions in enumerate((rows, columns)):
         index, weight = _weigh_neighbours(positions, mesh.shape[axis])
@@ -253,7 +294,7 @@ def draw_background(
     box, (y0, x0) = measured["background_box"], measured["background_origin"]
     places = [(rows - y0 + 0.5) / box[0] - 0.5, (columns - x0 + 0.5) / box[1] - 0.5]
     level = evaluate_spline(np.asarray(measured["background_mesh"]), *places)
-    return np.where(np.isfinite(image), level, np.nan)
+    return np.where(np.isfinite(image), level, np.nan).astype(image.dtype, copy=False)
 
 
 @dataclass(frozen=True)

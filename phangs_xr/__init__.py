@@ -4,8 +4,9 @@ from importlib.metadata import version
 
 from phangs_xr import sky as sky  # registers the `.sky` accessor
 from phangs_xr.errors import GridError, InputError
+from phangs_xr.field import open_field
 from phangs_xr.io.zarr import open_store
-from phangs_xr.pipeline import open_field, run
+from phangs_xr.pipeline import run
 from phangs_xr.statistics import (
     find_clipped_statistics,
     find_mad_std,

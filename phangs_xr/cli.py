@@ -120,8 +120,8 @@ def plan(
     debug: Debug = False,
 ) -> None:
     """Say what a run would do: steps, bytes, memory. Nothing is written."""
+    from phangs_xr.field import count_bytes, list_passes, prepare_field
     from phangs_xr.memory import choose_chunk, count_threads, estimate_peak
-    from phangs_xr.pipeline import count_bytes, list_passes, prepare_field
     from phangs_xr.plan import describe_hole
 
     set_up_logging(quiet, debug)
@@ -276,7 +276,8 @@ def _connect(workers: int | None, scheduler: str | None) -> Iterator[Any]:
 
 def _run_one(config: Path, out: Path | None, force: Sequence[str], runner: Any) -> None:
     from phangs_xr.describe import summarize_field
-    from phangs_xr.pipeline import prepare_field, run_field
+    from phangs_xr.field import prepare_field
+    from phangs_xr.pipeline import run_field
 
     ready = prepare_field(config, out, force)
     run_field(ready, runner)

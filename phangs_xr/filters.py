@@ -9,9 +9,7 @@ Image = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
 
-def smooth_gaussian(
-    image: Image, sigma: float, radius: int, wanted: Mask | None = None
-) -> Image:
+def smooth_gaussian(image: Image, sigma: float, radius: int, wanted: Mask | None = None) -> Image:
     """Smooth with a Gaussian to which missing pixels carry no weight.
 
     Parameters

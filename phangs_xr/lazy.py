@@ -26,6 +26,9 @@ from phangs_xr.sky import Grid, find_overlap, get_grid
 DEFAULT_CHUNK = 2000
 """Pixels along each side of a chunk: a multiple of the 100-pixel cells, 16 MB in float32."""
 
+BAND = 100
+"""Rows that a pixelwise kernel is given at a time: those of the cells that some kernels work by."""
+
 Kernel = Callable[..., NDArray[Any]]
 
 
@@ -161,13 +164,14 @@ def map_pixels(
     arrays = [image.data for image in images]
     labels = _label_positions(images[0]) if positions else ()
     if not _is_lazy(images, parameters):
-        return _label_like(images[0], kernel(*arrays, *labels, **parameters), dtype)
+        made = _run_by_bands(kernel, dtype, *arrays, *labels, **parameters)
+        return _label_like(images[0], made, dtype)
     arrays = _unify(images)
     operands: list[Any] = [item for array in arrays for item in (array, "yx")]
     for label, name, chunks in zip(labels, "yx", arrays[0].chunks, strict=False):
         operands += [da.from_array(label, chunks=(chunks,)), name]
     data = da.blockwise(
-        partial(_run_kernel, kernel, dtype),
+        partial(_run_by_bands, kernel, dtype),
         "yx",
         *operands,
         dtype=dtype,
@@ -313,6 +317,26 @@ def _run_kernel(
     kernel: Kernel, dtype: np.dtype[Any], *arrays: NDArray[Any], **parameters: Any
 ) -> NDArray[Any]:
     return kernel(*arrays, **parameters).astype(dtype, copy=False)
+
+
+def _run_by_bands(
+    kernel: Kernel, dtype: np.dtype[Any], *operands: NDArray[Any], **parameters: Any
+) -> NDArray[Any]:
+    """Run a pixelwise kernel on some rows after the other, whose temporaries stay in the cache.
+
+    The operands are 2-D images and then, if any, their rows and columns.
+    """
+    images = [operand for operand in operands if operand.ndim == 2]
+    labels = operands[len(images) :]
+    height = len(images[0])
+    made = np.empty(images[0].shape, dtype)
+    first = int(labels[0][0]) if labels and height else 0
+    # Bands end where cells do: a kernel that works cell by cell meets each once.
+    for start, stop in pairwise([0, *range(BAND - first % BAND, height, BAND), height]):
+        part = slice(start, stop)
+        places = [label[part] if axis == 0 else label for axis, label in enumerate(labels)]
+        made[part] = kernel(*(image[part] for image in images), *places, **parameters)
+    return made
 
 
 def _label_positions(image: xr.DataArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -26,7 +26,7 @@ _BINS = 1 << 16
 _SMALL = 1 << 20
 """Images of up to this many pixels keep all their values: two passes are then always enough."""
 
-_NOT_FINITE = np.r_[: int(0x007F) + 1, int(0xFF80) : _BINS]
+_NOT_FINITE = np.r_[: 0x007F + 1, 0xFF80:_BINS]
 """Bins of infinities and NaN, whose exponent is all ones."""
 
 Numbers = dict[str, float]

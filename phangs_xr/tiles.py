@@ -28,7 +28,7 @@ FAN_IN = 8
 """How many partial results are merged at a time."""
 
 RETRIES = 2
-"""How often a failed task of a cluster is tried again: shared files and stores fail now and then."""
+"""How often a failed task of a cluster is tried again: shared files fail now and then."""
 
 PAD = 4
 """Pixels read around those that a tile's pixels fall on in an image on another grid."""
@@ -188,9 +188,7 @@ class Runner:
             results = dask.compute(*parts, scheduler="threads", num_workers=self.threads)
         return results[0] if root is not None else None
 
-    def _run_on_cluster(
-        self, title: str, leaves: Sequence[Any], root: Any, report: Advance
-    ) -> Any:
+    def _run_on_cluster(self, title: str, leaves: Sequence[Any], root: Any, report: Advance) -> Any:
         from distributed import KilledWorker, as_completed
         from distributed.client import FutureCancelledError
 

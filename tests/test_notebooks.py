@@ -33,6 +33,8 @@ def executed(tmp_path_factory):
     place = tmp_path_factory.mktemp("notebooks")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(place))
+        # Said by tqdm, which Panel brings, wherever ipywidgets is not installed.
+        patch.setenv("PYTHONWARNINGS", "ignore:IProgress not found")
         notebooks = {}
         for name in NAMES:
             notebook = read_notebook(name)

@@ -142,20 +142,20 @@ def arrange(
         Over all of them.
     """
     rows = -(-len(panels) // columns)
-    placed = [
-        put_on_paper(panel, paper, index // columns, index % columns, rows, columns)
-        for index, panel in enumerate(panels)
-    ]
-    layout = (
-        hv.Layout(placed)
-        .cols(columns)
-        .opts(
-            shared_axes=linked,
-            shared_datasource=True,
-            merge_tools=True,
-            title=title,
-            backend="bokeh",
-        )
+    cells = [divmod(index, columns) for index in range(len(panels))]
+    places = [paper.place(row, column, rows, columns) for row, column in cells]
+    # The last panel puts all in their places: options of panels are slow to change.
+    last = panels[-1]
+    hooks = last.opts.get("plot", backend="matplotlib").kwargs.get("hooks", [])
+    hooks = [*hooks, partial(_place, places=places)]
+    panels = [*panels[:-1], last.opts(hooks=hooks, backend="matplotlib")]
+    layout = hv.Layout(panels).cols(columns)
+    layout = layout.opts(
+        shared_axes=linked,
+        shared_datasource=True,
+        merge_tools=True,
+        title=title,
+        backend="bokeh",
     )
     return layout.opts(
         shared_axes=linked,
@@ -167,18 +167,17 @@ def arrange(
     )
 
 
-def put_on_paper(
-    panel: Any, paper: Paper, row: int = 0, column: int = 0, rows: int = 1, columns: int = 1
-) -> Any:
-    """Return a panel that matplotlib puts in its place: finding room for labels costs seconds."""
+def put_on_paper(panel: Any, paper: Paper) -> Any:
+    """Return a single panel that matplotlib puts in its place: finding room costs seconds."""
     hooks = panel.opts.get("plot", backend="matplotlib").kwargs.get("hooks", [])
-    place = partial(_place, bounds=paper.place(row, column, rows, columns))
-    size = paper.measure(rows, columns)
-    return panel.opts(hooks=[*hooks, place], fig_inches=size, backend="matplotlib")
+    hooks = [*hooks, partial(_place, places=[paper.place(0, 0, 1, 1)])]
+    return panel.opts(hooks=hooks, fig_inches=paper.measure(1, 1), backend="matplotlib")
 
 
-def _place(plot: Any, element: Any, *, bounds: tuple[float, ...]) -> None:
-    plot.handles["axis"].set_position(bounds)
+def _place(plot: Any, element: Any, *, places: list[tuple[float, ...]]) -> None:
+    """Put the panels in their places (matplotlib hook)."""
+    for axis, bounds in zip(plot.handles["fig"].axes, places, strict=False):
+        axis.set_position(bounds)
 
 
 def draw_legend(entries: Mapping[str, str], x: hv.Dimension, y: hv.Dimension) -> list[hv.Points]:

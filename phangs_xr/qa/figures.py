@@ -4,13 +4,14 @@ The objects carry options for both of HoloViews' backends: in a notebook choose 
 `hv.extension("bokeh")` or `hv.extension("matplotlib")`.
 """
 
-from phangs_xr.qa.figures_cutouts import plot_cosmic_rays, plot_gallery
+from phangs_xr.qa.figures_cosmic import plot_cosmic_rays
 from phangs_xr.qa.figures_flux import (
     plot_fluxes,
     plot_linked,
     plot_ratio_by_flux,
     plot_ratio_on_sky,
 )
+from phangs_xr.qa.figures_gallery import plot_gallery
 from phangs_xr.qa.figures_maps import plot_maps
 from phangs_xr.qa.figures_pixels import plot_histogram2d, plot_pixel_histograms
 from phangs_xr.qa.reduce import reduce_field

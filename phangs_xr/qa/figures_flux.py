@@ -176,9 +176,9 @@ def _draw_points(table: hv.Dataset, x: hv.Dimension, y: hv.Dimension) -> hv.Poin
     points = hv.Points(table, kdims=[x, y], vdims=_list_others(table, x, y))
     return style(
         points,
-        color="colour",
-        bokeh=_options_of_points(table),
-        mpl={"s": 14, "linewidth": 0, "alpha": 0.85},
+        # Not `color`, whose column of the shared data holds the ratio's colours.
+        bokeh={**_options_of_points(table), "fill_color": "colour"},
+        mpl={"color": "colour", "s": 14, "linewidth": 0, "alpha": 0.85},
     )
 
 

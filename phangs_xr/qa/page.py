@@ -96,8 +96,9 @@ def format_scripts(models: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
     if not models:
         return "", {}
     script, places = components(dict(models))
-    code = Resources(mode="inline", components=["bokeh"]).render()
-    return f"{code}\n{script}", dict(places)
+    # The whole of the resources would ask for files of Panel, which HoloViews imports.
+    code = "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)
+    return f"<script>\n{code}\n</script>\n{script}", dict(places)
 
 
 def format_table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import holoviews as hv
@@ -70,7 +71,7 @@ class OffsetPlane:
     grid: Grid
     centre: tuple[float, float] | None = None
 
-    @property
+    @cached_property
     def is_upright(self) -> bool:
         """Whether rows run east to west and columns south to north, to a degree."""
         (east_x, north_x), (_, north_y) = self._directions
@@ -86,7 +87,7 @@ class OffsetPlane:
         north = dec - dec[0]
         return (east[1], north[1]), (east[2], north[2])
 
-    @property
+    @cached_property
     def dims(self) -> list[hv.Dimension]:
         """ΔRA and ΔDec, or x and y."""
         names = ("ΔRA", "ΔDec") if self.is_upright else ("Δx", "Δy")
@@ -100,7 +101,7 @@ class OffsetPlane:
         """One."""
         return 1.0
 
-    @property
+    @cached_property
     def _scale(self) -> float:
         return float(np.sqrt(self.grid.pixel_area))
 
@@ -149,7 +150,7 @@ class SkyPlane:
         """RA and Dec, as the axes are labelled."""
         return [hv.Dimension("pixel_x", label="RA"), hv.Dimension("pixel_y", label="Dec")]
 
-    @property
+    @cached_property
     def arcsec(self) -> float:
         """In pixels."""
         return 1.0 / float(np.sqrt(self.grid.pixel_area))

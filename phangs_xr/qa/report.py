@@ -18,13 +18,14 @@ import xarray as xr
 
 from phangs_xr.errors import InputError
 from phangs_xr.qa.draw import render_figure
-from phangs_xr.qa.figures_cutouts import plot_cosmic_rays, plot_gallery
+from phangs_xr.qa.figures_cosmic import plot_cosmic_rays
 from phangs_xr.qa.figures_flux import (
     plot_fluxes,
     plot_linked,
     plot_ratio_by_flux,
     plot_ratio_on_sky,
 )
+from phangs_xr.qa.figures_gallery import plot_gallery
 from phangs_xr.qa.figures_maps import plot_maps
 from phangs_xr.qa.figures_pixels import plot_histogram2d, plot_pixel_histograms
 from phangs_xr.qa.nebula_table import NAMES
@@ -164,6 +165,7 @@ def _list_pictures(
             "Most discrepant nebulae",
             "The nebulae, covered by both, whose anchored HST and MUSE fluxes differ most.",
             {"gallery": lambda: plot_gallery(field, rows, product=PRODUCT)},
+            lambda: plot_gallery(field, rows, product=PRODUCT),
         ),
         Picture(
             "histogram2d",

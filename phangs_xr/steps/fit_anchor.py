@@ -59,21 +59,16 @@ def sum_cells(x: Image, y: Image) -> dict[tuple[int, int], NDArray[np.float64]]:
         2-D images of one shape, beginning at the edge of a cell.
     """
     valid = np.isfinite(x) & np.isfinite(y)
-    x = np.where(valid, x, 0).astype(np.float64)
-    y = np.where(valid, y, 0).astype(np.float64)
-    row_edges = np.arange(0, x.shape[0], CELL)
-    column_edges = np.arange(0, x.shape[1], CELL)
-    # Rows first: each pixel row of a cell is summed by itself, whatever lies beside the cell.
-    terms = (x, y, x * x, x * y, y * y, valid.astype(np.float64))
-    stack = np.stack(
-        [np.add.reduceat(np.add.reduceat(t, column_edges, 1), row_edges, 0) for t in terms], -1
-    )
-    return {
-        (row, column): stack[row, column]
-        for row in range(row_edges.size)
-        for column in range(column_edges.size)
-        if stack[row, column, -1]
-    }
+    cells = {}
+    for row, column in np.ndindex(-(-x.shape[0] // CELL), -(-x.shape[1] // CELL)):
+        place = tuple(slice(start * CELL, (start + 1) * CELL) for start in (row, column))
+        present = valid[place]
+        if not present.any():
+            continue
+        one, other = (image[place][present].astype(np.float64) for image in (x, y))
+        terms = (one.sum(), other.sum(), one @ one, one @ other, other @ other, one.size)
+        cells[row, column] = np.array(terms, dtype=np.float64)
+    return cells
 
 
 def fit_line(cells: Mapping[tuple[int, int], NDArray[np.float64]]) -> Numbers:
@@ -208,15 +203,15 @@ def reduce_to_line(options: FitAnchor) -> ReduceToLine:
 
 def count_pairs(x: Image, y: Image) -> NDArray[np.int64]:
     """Return the 2-D histogram of pixels finite in both: rows y, columns x."""
-    valid = np.isfinite(x) & np.isfinite(y)
-    size = HISTOGRAM_EDGES.size - 1
-    places = []
-    for values in (y[valid], x[valid]):
-        place = np.floor((np.arcsinh(values / 10) + 6.0) * 10).astype(np.int64)
-        places.append(place)
-    inside = np.logical_and.reduce([(place >= 0) & (place < size) for place in places])
-    flat = places[0][inside] * size + places[1][inside]
-    return np.bincount(flat, minlength=size * size).reshape(size, size)
+    # One bin more at each end takes what lies beyond the edges; the first, missing pixels too.
+    size = HISTOGRAM_EDGES.size + 1
+    counts = np.zeros(size * size, dtype=np.int64)
+    for start in range(0, len(x), CELL):
+        bins = [np.floor((np.arcsinh(image[start : start + CELL] / 10) + 6) * 10) for image in (y, x)]
+        row, column = (np.fmin(np.fmax(place + 1, 0), size - 1) for place in bins)
+        place = (row * size + column).astype(np.intp)
+        counts += np.bincount(place.ravel(), minlength=counts.size)
+    return counts.reshape(size, size)[1:-1, 1:-1]
 
 
 def find_halo(options: FitAnchor, grid: Grid) -> int:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from phangs_xr.labels import label_product, require_units
-from phangs_xr.lazy import map_tiles
+from phangs_xr.lazy import BAND, map_tiles
 from phangs_xr.sky import Grid, get_grid, map_pixels_between
 
 Order = Literal["nearest-neighbor", "bilinear"]
@@ -60,18 +60,35 @@ def resample_window(
     NDArray
         Shape of `target`; NaN beyond the source's pixels and where they are NaN.
     """
+    made = np.full(target.shape, np.nan, dtype=piece.dtype)
     if 0 in piece.shape:
-        return np.full(target.shape, np.nan, dtype=piece.dtype)
-    rows, columns = map_pixels_between(target, source)
+        return made
+    scaled = (piece * factor).astype(piece.dtype, copy=False)
+    for start in range(0, target.shape[0], BAND):
+        band = slice(start, start + BAND)
+        positions = map_pixels_between(target.window(band, slice(None)), source)
+        made[band] = _sample(scaled, *positions, order)
+    return made
+
+
+def _sample(
+    piece: NDArray[np.floating],
+    rows: NDArray[np.float64],
+    columns: NDArray[np.float64],
+    order: Order,
+) -> NDArray[np.floating]:
+    """Return values at positions counted in pixels of an image, NaN beyond its pixels."""
     height, width = piece.shape
     inside = (rows >= -0.5) & (rows <= height - 0.5) & (columns >= -0.5) & (columns <= width - 0.5)
-    positions = np.stack([np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)])
-    spline_order = {"nearest-neighbor": 0, "bilinear": 1}[order]
-    # The stubs of SciPy know no arrays of "any float".
-    values = ndimage.map_coordinates(  # type: ignore[call-overload]
-        piece, positions, order=spline_order, mode="nearest"
-    )
-    return np.where(inside, values * factor, np.nan).astype(piece.dtype, copy=False)
+    if order == "nearest-neighbor":
+        row = np.minimum(np.floor(rows + 0.5), height - 1)
+        column = np.minimum(np.floor(columns + 0.5), width - 1)
+        # One more pixel at the end stands for what lies beyond.
+        place = np.where(inside, row * width + column, piece.size).astype(np.intp)
+        return np.append(piece, np.nan).astype(piece.dtype, copy=False)[place]
+    clipped = [np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)]
+    values = ndimage.map_coordinates(piece, clipped, order=1, mode="nearest")
+    return np.where(inside, values, np.nan)
 
 
 def regrid_muse(

@@ -1,0 +1,223 @@
+"""A field ready to run: its images opened and checked, its plan made. Nothing is written here."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from phangs_xr.config import Config, list_default_fits, load_config
+from phangs_xr.errors import InputError
+from phangs_xr.grid import Grid, get_grid
+from phangs_xr.inputs import BANDS, check_inputs, digest_inputs, name_output, open_inputs
+from phangs_xr.io.tables import read_catalogue
+from phangs_xr.io.zarr import FieldStore
+from phangs_xr.lazy import chunk_image
+from phangs_xr.plan import Plan, PlannedStep, describe_hole, list_stages, make_plan
+from phangs_xr.schema import PRODUCTS
+from phangs_xr.steps import extract_muse, load, load_nebulae
+from phangs_xr.tiles import list_tiles
+
+VERSION = version("phangs_xr")
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field ready to run: its images opened and checked, where it goes, and the plan.
+
+    Attributes
+    ----------
+    config
+        Its configuration.
+    images
+        Its input images, lazily indexed.
+    inputs
+        Per input file, what identifies its content.
+    out
+        The directory of its FITS files and tables.
+    store
+        Its Zarr store.
+    plan
+        What is done and what is to do.
+    """
+
+    config: Config
+    images: Mapping[str, xr.DataArray]
+    inputs: Mapping[str, Mapping[str, Any]]
+    out: Path
+    store: FieldStore
+    plan: Plan
+
+    @property
+    def fits_names(self) -> tuple[str, ...]:
+        """The products that become FITS files."""
+        asked = self.config.output.fits
+        names = list_default_fits() if asked is None else asked
+        made = {name for one in self.plan.steps for name in one.outputs}
+        return tuple(name for name in names if name in made)
+
+    @property
+    def grids(self) -> dict[str, Grid]:
+        """The grids of its images by their node, as far as there are such."""
+        found = {"hst": get_grid(self.images["narrow"])}
+        for name in ("muse", "nebula_mask", "star_mask"):
+            if name in self.images:
+                found["muse"] = get_grid(self.images[name])
+                break
+        return found
+
+    def get_path(self, product: str) -> Path:
+        """Return where a product's FITS file goes."""
+        return self.out / f"{self.config.galaxy}_{product}.fits"
+
+    def describe_left_out(self) -> list[tuple[str, str]]:
+        """Return the steps that cannot be taken, each with why."""
+        return [(name, describe_hole(hole)) for name, hole in self.plan.holes.items() if hole]
+
+    def list_history(self, one: PlannedStep) -> list[str]:
+        """Return the HISTORY of a step's products: every step before it, with its options."""
+        lines = [f"phangs_xr {VERSION}, recipe {self.config.recipe}"]
+        upstream = self._list_upstream(one)
+        for step in self.plan.steps:
+            if step.name in upstream:
+                options = json.dumps(asdict(step.options))
+                lines.append(f"{step.name} {'' if options == '{}' else options}".rstrip())
+        return lines
+
+    def _list_upstream(self, one: PlannedStep) -> set[str]:
+        makers = {name: s for s in self.plan.steps for name in (*s.step.outputs, *s.step.numbers)}
+        found = {one.name}
+        for name in (*one.inputs, *one.step.looks_at):
+            if name not in one.step.sources:
+                found |= self._list_upstream(makers[name])
+        return found
+
+
+def prepare_field(
+    config: Config | str | Path, out: str | Path | None = None, force: Collection[str] = ()
+) -> Field:
+    """Open and check a field's inputs, and plan its run. Nothing is written.
+
+    Parameters
+    ----------
+    config
+        A configuration, or the path of one.
+    out
+        The directory to write to; `{galaxy}/{cont1}_{cont2}` in the working directory if None.
+    force
+        Steps to take again, with all that depends on them.
+
+    Raises
+    ------
+    InputError
+        If anything the user gave cannot be used.
+    """
+    if not isinstance(config, Config):
+        config = load_config(config)
+    known = [step.name for step in config.steps]
+    for name in force:
+        if name not in known:
+            message = f"--force {name}: the recipe's steps are {', '.join(known)}"
+            raise InputError(message)
+    images = open_inputs(config)
+    check_inputs(config, images)
+    directory = Path(out) if out is not None else name_output(config, images)
+    directory = directory.absolute()
+    store = FieldStore(config.output.store or str(directory / f"{config.galaxy}.zarr"))
+    attrs = store.read_attrs()
+    _check_owner(config, directory, store, attrs)
+    inputs = digest_inputs(config, attrs.get("inputs", {}))
+    digests = {name: one["digest"] for name, one in inputs.items()}
+    plan = make_plan(config, digests, attrs.get("records", {}), store.has_image, force, VERSION)
+    return Field(config, images, inputs, directory, store, plan)
+
+
+def open_field(config: Config | str | Path) -> xr.DataTree:
+    """Open a field's inputs as labelled, lazy images on two grids.
+
+    Parameters
+    ----------
+    config
+        A configuration, or the path of one.
+
+    Returns
+    -------
+    xr.DataTree
+        `/hst` holds `narrow`, `continuum1` and `continuum2` on the narrow band's grid [electron/s],
+        padding made NaN; `/muse` holds `musehalpha` [1e-20 erg/s/cm² per pixel], `nebula_mask` and
+        `star_mask` as far as given; `/nebulae` the catalogue's rows of this galaxy. Nothing is
+        computed.
+
+    Raises
+    ------
+    InputError
+        If an input cannot be used.
+    """
+    if not isinstance(config, Config):
+        config = load_config(config)
+    images = {name: chunk_image(image) for name, image in open_inputs(config).items()}
+    check_inputs(config, images)
+    nodes = {
+        "/": xr.Dataset(attrs={"galaxy": config.galaxy, "recipe": config.recipe}),
+        "/hst": load(*(images[name] for name in BANDS if name in images)),
+    }
+    muse = extract_muse(images["muse"]) if "muse" in images else xr.Dataset()
+    masks = images.get("nebula_mask"), images.get("star_mask")
+    muse = muse.assign(load_nebulae(*masks, muse.get("musehalpha")))
+    if muse.data_vars:
+        nodes["/muse"] = muse
+    if config.inputs.nebula_catalogue is not None:
+        nodes["/nebulae"] = read_catalogue(config.inputs.nebula_catalogue.path, config.galaxy)
+    return xr.DataTree.from_dict(nodes)
+
+
+def count_bytes(ready: Field) -> int:
+    """Return the bytes that the pending steps will write, before compression."""
+    grids, total = ready.grids, 0
+    for one in ready.plan.pending:
+        for name in one.outputs:
+            rows, columns = grids[PRODUCTS[name].grid].shape
+            total += 4 * rows * columns * (2 if name in ready.fits_names else 1)
+    return total
+
+
+def list_passes(ready: Field, chunk: int) -> list[tuple[str, int]]:
+    """Return the passes over the chunks that a run takes, each with its number of tasks.
+
+    How often a stage's measurements look at the chunks depends on the data: as often as not it is
+    2 to 4 times.
+    """
+    passes = []
+    for stage in list_stages(ready.plan):
+        tasks = len(list_tiles(ready.grids[stage.grid].shape, chunk))
+        if stage.measuring:
+            names = ", ".join(one.name for one in stage.measuring)
+            passes.append((f"measure {names} (2 to 4 times)", tasks))
+        passes.append((", ".join(one.name for one in stage.steps), tasks))
+    return passes
+
+
+def _check_owner(
+    config: Config, directory: Path, store: FieldStore, attrs: Mapping[str, Any]
+) -> None:
+    """Refuse a directory that is none, and a store that holds another galaxy."""
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        message = (
+            f"{directory}: a directory that can be written is needed, found that {existing} "
+            f"{'cannot be written' if existing.is_dir() else 'is a file'}: give another with --out"
+        )
+        raise InputError(message)
+    owner = attrs.get("galaxy", config.galaxy)
+    if owner != config.galaxy:
+        message = (
+            f"{store.location}: a store of {config.galaxy} is needed, found one of {owner}: "
+            f"give another directory with --out"
+        )
+        raise InputError(message)

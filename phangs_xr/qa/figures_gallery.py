@@ -1,0 +1,278 @@
+"""The nebulae whose HST and MUSE fluxes differ most, both telescopes side by side on one sheet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from phangs_xr.errors import InputError
+from phangs_xr.grid import Grid, get_grid
+from phangs_xr.qa.draw import (
+    BLACK,
+    FLUX_MAP,
+    FLUX_UNIT,
+    OUTLINE,
+    SKY_COLOUR,
+    Paper,
+    choose_round,
+    choose_stretch,
+    format_number,
+    frame,
+    put_on_paper,
+    rasterise,
+    style,
+)
+from phangs_xr.qa.nebula_table import FULL
+from phangs_xr.qa.outlines import trace_nebula
+from phangs_xr.qa.products import find_product, require_columns
+from phangs_xr.qa.reduce import reduce_image
+from phangs_xr.sky import locate_cutout
+
+COUNT = 12
+"""How many nebulae."""
+
+SIDE = 110
+"""Pixels along a side of a cut-out as drawn."""
+
+_PAIRS = 4
+_GAP, _TITLE = 0.04, 0.34
+"""Between cut-outs, and above them for the text, in sides of a cut-out."""
+
+_SMALLEST, _MARGIN = 4.0, 2.0
+"""Of a nebula's cut-out: least side [arcsec], and side over the nebula's diameter."""
+
+_DIMS = ("sheet_x", "sheet_y")
+
+Line = NDArray[np.float64]
+
+
+def rank_nebulae(nebulae: xr.Dataset, product: str = "anchored") -> NDArray[np.intp]:
+    """Return the rows of the nebulae that both telescopes cover, the most discrepant first.
+
+    Parameters
+    ----------
+    nebulae
+        As `measure_nebulae` returns them.
+    product
+        Whose flux is compared with MUSE's: by |log(flux/MUSE)|, those without a positive ratio
+        before all others.
+
+    Returns
+    -------
+    ndarray
+        Indices along `nebula`.
+    """
+    covered = np.ones(nebulae.sizes["nebula"], dtype=bool)
+    for name in ("coverage_hst", "coverage_muse"):
+        if name in nebulae.variables:
+            covered &= nebulae[name].values >= FULL
+    flux, muse = nebulae[f"flux_{product}"].values, nebulae["flux_muse"].values
+    known = np.flatnonzero(covered & np.isfinite(flux) & np.isfinite(muse))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distance = np.abs(np.log(flux[known] / muse[known]))
+    distance = np.where(np.isfinite(distance), distance, np.inf)
+    return known[np.argsort(-distance, kind="stable")]
+
+
+@dataclass(frozen=True)
+class Cutouts:
+    """One nebula as both telescopes see it, on square pixels along the axes of the HST image.
+
+    Attributes
+    ----------
+    hst, muse
+        Stretched to 0 to 1, shape (SIDE, SIDE), first row at the bottom; NaN without data.
+    x, y
+        The outline in sides of a cut-out, 0 to 1, NaN between its parts.
+    side
+        Of the cut-outs [arcsec].
+    titles
+        Over each of the two.
+    """
+
+    hst: NDArray[np.floating[Any]]
+    muse: NDArray[np.floating[Any]]
+    x: Line
+    y: Line
+    side: float
+    titles: tuple[str, str]
+
+
+def plot_gallery(
+    field: xr.DataTree, nebulae: xr.Dataset, *, product: str = "anchored", count: int = COUNT
+) -> hv.Overlay:
+    """Draw the nebulae whose HST and MUSE fluxes differ most, both telescopes side by side.
+
+    Parameters
+    ----------
+    field
+        With the product in `/hst`, `musehalpha` and `nebula_mask` in `/muse`; only cut-outs are
+        read.
+    nebulae
+        As `measure_nebulae` returns them.
+    product
+        Which HST map.
+    count
+        How many nebulae.
+
+    Returns
+    -------
+    hv.Overlay
+        One sheet, four nebulae in a row, with outline, scale bar, ID, position, both fluxes and
+        their ratio. Each pair has one colour scale, in flux per HST pixel.
+
+    Raises
+    ------
+    InputError
+        If there is no nebula that both cover, or the field lacks a map.
+    """
+    require_columns(nebulae, "flux_muse", f"flux_{product}", "ra", "dec", "area")
+    images = [find_product(field, name) for name in (product, "musehalpha", "nebula_mask")]
+    chosen = rank_nebulae(nebulae, product)[:count]
+    if chosen.size == 0:
+        raise InputError(
+            "a nebula covered by HST and MUSE is needed for the gallery, found none: "
+            "check that the nebula mask lies on both maps"
+        )
+    pairs = [_cut(images, nebulae.isel(nebula=int(index)), product) for index in chosen]
+    columns = min(_PAIRS, len(pairs))
+    rows = -(-len(pairs) // columns)
+    corners = [
+        (2 * (index % columns) * (1 + _GAP), (rows - 1 - index // columns) * (1 + _TITLE))
+        for index in range(len(pairs))
+    ]
+    size = (2 * columns * (1 + _GAP) - _GAP, rows * (1 + _TITLE))
+    layers = [_draw_sheet(pairs, corners, size), *_draw_marks(pairs, corners)]
+    panel = frame(
+        hv.Overlay(layers),
+        title=f"Fluxes in {FLUX_UNIT}; line: nebula mask; each pair in one colour scale",
+        xlim=(0, size[0]),
+        ylim=(0, size[1]),
+        show_legend=False,
+        xaxis=None,
+        yaxis=None,
+        bokeh={"data_aspect": 1, "frame_width": 1180},
+        mpl={"aspect": "equal", "show_frame": False},
+    )
+    width = 1.75 * size[0]
+    return put_on_paper(panel, Paper(width, width * size[1] / size[0], 0.05, 0.05, 0.05, 0.3))
+
+
+def _cut(images: list[xr.DataArray], nebula: xr.Dataset, product: str) -> Cutouts:
+    """Read the windows of one nebula and bring them onto the pixels of the sheet."""
+    ra, dec, area = (float(nebula[name]) for name in ("ra", "dec", "area"))
+    side = max(_SMALLEST, _MARGIN * 2 * np.sqrt(area / np.pi))
+    hst, muse, mask = (_read(image, (ra, dec), side) for image in images)
+    grid = get_grid(images[0])
+    row, column = (float(value) for value in grid.to_pixel(ra, dec))
+    reach = side / np.sqrt(grid.pixel_area)
+    places = (np.arange(SIDE) + 0.5) / SIDE - 0.5
+    rows, columns = np.meshgrid(row + reach * places, column + reach * places, indexing="ij")
+    lon, lat = grid.to_sky(rows, columns)
+    # A MUSE pixel holds the flux of a larger area: both are shown per HST pixel.
+    per_pixel = grid.pixel_area / get_grid(images[1]).pixel_area
+    seen = [_sample(hst, lon, lat), _sample(muse, lon, lat) * per_pixel]
+    stretch = choose_stretch(np.concatenate([image.ravel() for image in seen]))
+    drawn = [np.clip(stretch.apply(image) / stretch.limits[1], 0, 1) for image in seen]
+    line_rows, line_columns = grid.to_pixel(*trace_nebula(mask, float(nebula["region_ID"])))
+    x, y = (line_columns - column) / reach + 0.5, (line_rows - row) / reach + 0.5
+    if not _is_mirrored(grid):
+        drawn, x = [image[:, ::-1] for image in drawn], 1 - x
+    flux, other = float(nebula[f"flux_{product}"]), float(nebula["flux_muse"])
+    ratio = flux / other if other else float("nan")
+    titles = (
+        f"ID {float(nebula['region_ID']):g}, ratio {ratio:.2f}\nHST {format_number(flux)}",
+        f"{ra:.4f}° {dec:+.4f}°\nMUSE {format_number(other)}",
+    )
+    return Cutouts(drawn[0], drawn[1], x, y, float(side), titles)
+
+
+def _is_mirrored(grid: Grid) -> bool:
+    """Whether the sky in this image runs as it is seen: east on the left when north is up."""
+    middle = (np.array(grid.shape) - 1) / 2
+    lon, lat = grid.to_sky(middle[0] + np.array([0, 0, 1]), middle[1] + np.array([0, 1, 0]))
+    east = (lon[1:] - lon[0] + 180) % 360 - 180
+    north = lat[1:] - lat[0]
+    return bool(east[0] * north[1] - east[1] * north[0] < 0)
+
+
+def _read(image: xr.DataArray, position: tuple[float, float], side: float) -> xr.DataArray:
+    """Read a window somewhat larger than a cut-out, so that it covers a turned one too."""
+    rows, columns = locate_cutout(get_grid(image), position, 1.5 * side)
+    return image.isel(y=rows, x=columns).load()
+
+
+def _sample(image: xr.DataArray, lon: Line, lat: Line) -> NDArray[np.float64]:
+    """Return the values of the pixels nearest to positions on the sky, NaN outside."""
+    small = reduce_image(image, 2 * SIDE)
+    grid = get_grid(small)
+    rows, columns = (np.floor(place + 0.5).astype(int) for place in grid.to_pixel(lon, lat))
+    ny, nx = grid.shape
+    inside = (rows >= 0) & (rows < ny) & (columns >= 0) & (columns < nx)
+    values = np.full(lon.shape, np.nan)
+    values[inside] = small.values[rows[inside], columns[inside]]
+    return values
+
+
+def _draw_sheet(
+    pairs: list[Cutouts], corners: list[tuple[float, float]], size: tuple[float, float]
+) -> Any:
+    """Put all cut-outs into one image: a plot for each would take ten times as long."""
+    sheet = np.full([round(SIDE * size[1]), round(SIDE * size[0])], np.nan, dtype=np.float32)
+    for pair, (left, bottom) in zip(pairs, corners, strict=True):
+        for number, cutout in enumerate((pair.hst, pair.muse)):
+            row, column = round(SIDE * bottom), round(SIDE * (left + number * (1 + _GAP)))
+            # Grey is covered by nobody; the gaps between cut-outs are not drawn.
+            shown = np.where(np.isfinite(cutout), cutout, -1.0)
+            part = sheet[row : row + SIDE, column : column + SIDE]
+            part[:] = shown[: part.shape[0], : part.shape[1]]
+    picture = hv.Image(
+        sheet[::-1], bounds=(0, 0, *size), kdims=list(_DIMS), vdims=[hv.Dimension("brightness")]
+    )
+    colours = {"min": SKY_COLOUR, "NaN": "white"}
+    return style(
+        picture,
+        cmap=FLUX_MAP,
+        clim=(0, 1),
+        clipping_colors=colours,
+        mpl={"hooks": [rasterise], "interpolation": "nearest"},
+    )
+
+
+def _draw_marks(pairs: list[Cutouts], corners: list[tuple[float, float]]) -> list[Any]:
+    """Outlines, scale bars with their lengths, and titles, one element for all of each."""
+    outlines, bars, names, titles = [], [], [], []
+    for pair, (left, bottom) in zip(pairs, corners, strict=True):
+        arcsec = choose_round(pair.side / 4)
+        length = arcsec / pair.side
+        for number, title in enumerate(pair.titles):
+            start = left + number * (1 + _GAP)
+            outside = (pair.x < 0) | (pair.x > 1) | (pair.y < 0) | (pair.y > 1)
+            x = np.where(outside, np.nan, pair.x) + start
+            outlines += [np.stack([x, pair.y + bottom], axis=1), np.full((1, 2), np.nan)]
+            ends = np.array([[start + 0.07, bottom + 0.07], [start + 0.07 + length, bottom + 0.07]])
+            bars += [ends, np.full((1, 2), np.nan)]
+            names.append((start + 0.07 + length / 2, bottom + 0.15, f"{arcsec:g}″"))
+            titles.append((start + 0.5, bottom + 1 + _TITLE / 2, title))
+    thin = {"bokeh": {"line_width": 1}, "mpl": {"linewidth": 0.6}}
+    thick = {"bokeh": {"line_width": 3}, "mpl": {"linewidth": 2.0}}
+    return [
+        style(hv.Curve(np.concatenate(outlines), *_DIMS), color=OUTLINE, **thin),
+        style(hv.Curve(np.concatenate(bars), *_DIMS), color="white", **thick),
+        _draw_texts(names, "white"),
+        _draw_texts(titles, BLACK),
+    ]
+
+
+def _draw_texts(texts: list[tuple[float, float, str]], colour: str) -> Any:
+    labels = hv.Labels(texts, kdims=list(_DIMS), vdims=["text"])
+    return style(
+        labels,
+        bokeh={"text_color": colour, "text_font_size": "9pt"},
+        mpl={"color": colour, "size": 9},
+    )

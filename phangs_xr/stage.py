@@ -1,0 +1,200 @@
+"""Take the steps of one stage together: measure, then read, work and write tile by tile."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from phangs_xr.field import Field
+from phangs_xr.grid import Grid
+from phangs_xr.io.fits import FitsTarget, build_header
+from phangs_xr.io.zarr import ZarrTarget
+from phangs_xr.plan import PlannedStep, Stage
+from phangs_xr.schema import NUMBERS
+from phangs_xr.tiles import (
+    Measurement,
+    Runner,
+    Tile,
+    list_tiles,
+    read_overlap,
+    run_reductions,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the tasks of a stage share.
+
+    Attributes
+    ----------
+    steps
+        Of the stage, in order.
+    images
+        Its input files and stored products, lazily indexed.
+    numbers
+        Measured by its steps and by those before.
+    grid
+        Of its tiles.
+    halo
+        Neighbours that its chain of steps needs around a tile [pixel].
+    targets
+        Where its products are written.
+    """
+
+    steps: tuple[PlannedStep, ...]
+    images: Mapping[str, xr.DataArray]
+    numbers: Mapping[str, Any]
+    grid: Grid
+    halo: int
+    targets: Mapping[str, tuple[ZarrTarget | FitsTarget, ...]] = field(default_factory=dict)
+
+
+def _take_steps(work: _Work, window: Tile) -> dict[str, xr.DataArray]:
+    """Take a stage's steps, in memory, on one window of its grid."""
+    made: dict[str, xr.DataArray] = {}
+    for one in work.steps:
+        given: dict[str, Any] = {}
+        for name in one.inputs:
+            key = f"input {name}" if name in one.step.sources else name
+            if key in NUMBERS:
+                given[name] = work.numbers[key]
+                continue
+            if key not in made:
+                made[key] = read_overlap(work.images[key], work.grid, window)
+            given[name] = made[key]
+        if one.step.numbers:
+            given["measured"] = {name: work.numbers[name] for name in one.step.numbers}
+        result = one.step.function(**given, options=one.options)
+        made.update({name: result[name] for name in one.step.outputs if name in result})
+    return made
+
+
+def _work_on_tile(work: _Work, tile: Tile) -> None:
+    """Take a stage's steps on one tile, from reading to writing."""
+    window = tile.grow(work.halo, work.grid.shape)
+    made = _take_steps(work, window)
+    for name, targets in work.targets.items():
+        block = made[name].values[tile.within(window)]
+        for target in targets:
+            target[tile.ys, tile.xs] = block
+
+
+def run_stage(ready: Field, stage: Stage, runner: Runner) -> None:
+    """Take a stage's steps and record each as finished when all of it is written."""
+    started = monotonic()
+    grid = ready.grids[stage.grid]
+    images = _open_stage(ready, stage)
+    numbers = _measure(ready, stage, images, runner)
+    ready.store.write_grid(stage.grid, grid)
+    halo = _add_halos(stage, grid)
+    work = _Work(stage.steps, images, numbers, grid, halo)
+    targets = _create_targets(ready, work, runner)
+    work = replace(work, targets=targets)
+    title = ", ".join(one.name for one in stage.steps)
+    runner.run(title, _work_on_tile, work, list_tiles(grid.shape, runner.chunk))
+    for one in stage.steps:
+        _finish_step(ready, one, targets, numbers, monotonic() - started)
+    logger.debug("%s: %.1f s", title, monotonic() - started)
+
+
+def _open_stage(ready: Field, stage: Stage) -> dict[str, xr.DataArray]:
+    """Open what a stage reads, each image once."""
+    inside = {name for one in stage.steps for name in one.step.outputs}
+    images = {}
+    for one in stage.steps:
+        for name in one.step.sources:
+            if name in one.inputs:
+                images[f"input {name}"] = ready.images[name]
+        for name in (*one.image_inputs, *one.step.looks_at):
+            if name not in inside and name not in images:
+                images[name] = ready.store.open_image(name)
+    return images
+
+
+def _measure(
+    ready: Field, stage: Stage, images: Mapping[str, xr.DataArray], runner: Runner
+) -> dict[str, Any]:
+    """Return the numbers that a stage's steps take, measured now or by earlier steps."""
+    measurements = {}
+    for one in stage.measuring:
+        if one.step.reduce is not None:
+            looked = tuple(images[name] for name in one.step.looks_at)
+            measurements[one.name] = Measurement(one.step.reduce(one.options), looked)
+    numbers: dict[str, Any] = {}
+    for found in run_reductions(measurements, runner).values():
+        numbers.update(found)
+    earlier = {name for one in stage.steps for name in one.number_inputs} - set(numbers)
+    return {**ready.store.read_numbers(earlier), **numbers}
+
+
+def _add_halos(stage: Stage, grid: Grid) -> int:
+    """Return the neighbours that the longest chain of a stage's steps needs [pixel]."""
+    reach: dict[str, int] = {}
+    for one in stage.steps:
+        before = max((reach.get(name, 0) for name in one.inputs), default=0)
+        after = before + one.step.find_halo(one.options, grid)
+        reach |= dict.fromkeys(one.step.outputs, after)
+    return max(reach.values(), default=0)
+
+
+def _create_targets(
+    ready: Field, work: _Work, runner: Runner
+) -> dict[str, tuple[ZarrTarget | FitsTarget, ...]]:
+    """Make room for a stage's products."""
+    # What the steps label their products with shows on one pixel as well as on all.
+    sample = _take_steps(work, Tile(slice(0, 1), slice(0, 1)))
+    shape = work.grid.shape
+    nothing = xr.DataArray(
+        np.broadcast_to(np.float32(0), shape), dims=("y", "x"), coords=work.grid.coords()
+    )
+    targets: dict[str, tuple[ZarrTarget | FitsTarget, ...]] = {}
+    for one in work.steps:
+        history = ready.list_history(one)
+        for name in one.outputs:
+            attrs = sample[name].attrs
+            stored = ready.store.create(name, attrs, shape, runner.chunk)
+            # Workers on other machines must not write one file together: it is exported later.
+            if name not in ready.fits_names or runner.remote:
+                targets[name] = (stored,)
+                continue
+            labelled = nothing.assign_attrs({**attrs, "object": ready.config.galaxy})
+            header = build_header(labelled, history)
+            targets[name] = (stored, FitsTarget.create(ready.get_path(name), header, shape))
+    return targets
+
+
+def _finish_step(
+    ready: Field,
+    one: PlannedStep,
+    targets: Mapping[str, tuple[ZarrTarget | FitsTarget, ...]],
+    numbers: Mapping[str, Any],
+    seconds: float,
+) -> None:
+    """Give a step's products their names, and record it as finished: in this order."""
+    for name in one.outputs:
+        for target in targets[name]:
+            target.finish()
+    if one.step.numbers:
+        ready.store.write_numbers({name: numbers[name] for name in one.step.numbers})
+    records = ready.store.read_records()
+    records[one.name] = {
+        "key": one.key,
+        "options": asdict(one.options),
+        "inputs": {
+            name: ready.inputs[name]["digest"] for name in one.inputs if name in one.step.sources
+        },
+        "outputs": list(one.outputs),
+        "fits": [name for name in one.outputs if len(targets[name]) > 1],
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "stage_seconds": round(seconds, 2),
+    }
+    ready.store.write_records(records)

@@ -23,6 +23,8 @@ from rich.table import Table
 
 Advance = Callable[[int], None]
 
+_HANDLER = "phangs-xr"
+
 
 class ProgressReport:
     """Report the progress of a run: a bar per pass on a terminal, a line per pass in a log.
@@ -130,7 +132,11 @@ def set_up_logging(quiet: bool, debug: bool) -> None:
     """Send the package's log to the standard error; warnings only if quiet."""
     logger = logging.getLogger("phangs_xr")
     logger.setLevel(logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO)
-    if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-        logger.addHandler(handler)
+    for old in list(logger.handlers):
+        if old.name == _HANDLER:
+            logger.removeHandler(old)
+    # A new one each time: the standard error may be another by now.
+    handler = logging.StreamHandler()
+    handler.name = _HANDLER
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logger.addHandler(handler)

@@ -126,6 +126,37 @@ def fill_holes(image: Image, coverage: Mask, sigma: float, radius: int, passes: 
     return filled
 
 
+def find_peaks(
+    image: Image, threshold: float, separation: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the rows and columns of local maxima.
+
+    Parameters
+    ----------
+    image
+        2-D; missing pixels are never in the way.
+    threshold
+        Maxima are above this.
+    separation
+        No pixel so near a maximum is above it; pixels of one value may both be maxima [pixel].
+    """
+    reach = int(separation)
+    padded = np.pad(image, reach, constant_values=np.nan)
+    places = np.flatnonzero(padded > threshold)
+    heights = padded.take(places)
+    around = np.arange(-reach, reach + 1)
+    distance = np.hypot(*np.meshgrid(around, around, indexing="ij"))
+    # The nearest neighbours first: they leave few pixels for the others.
+    order = np.argsort(distance, axis=None, kind="stable")
+    for row, column in np.column_stack(np.unravel_index(order, distance.shape)) - reach:
+        if np.hypot(row, column) > separation:
+            break
+        highest = ~(padded.take(places + row * padded.shape[1] + column) > heights)
+        places, heights = places[highest], heights[highest]
+    rows, columns = np.unravel_index(places, padded.shape)
+    return rows - reach, columns - reach
+
+
 def dilate_cross(mask: Mask, iterations: int) -> Mask:
     """Grow a mask by its 4-connected neighbours, `iterations` times."""
     for _ in range(iterations):

@@ -86,7 +86,7 @@ def plot_cosmic_rays(
             title=title,
             bgcolor=SKY_COLOUR,
             show_legend=False,
-            bokeh={**options["bokeh"], "frame_width": 330, "frame_height": 330},
+            bokeh={**options["bokeh"], "frame_width": 340, "frame_height": 340},
             mpl={**options["mpl"], "hooks": [partial(hide_labels, rows=index > 0, columns=False)]},
         )
         for index, (title, picture) in enumerate(pictures.items())

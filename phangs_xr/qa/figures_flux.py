@@ -34,6 +34,7 @@ _BINS = 8
 _FEWEST = 5
 _RATIO_LIMITS = (1 / 3, 3.0)
 _RATIO_REACH = 30.0
+_PLOT = {"frame_width": 400, "frame_height": 400, "active_tools": ["box_select"]}
 _LARGE = {"size": 8, "line_alpha": 0.6, "line_color": BLACK, "line_width": 0.5}
 
 
@@ -112,7 +113,7 @@ def draw_fluxes(
         legend_position="top_left",
         logx=True,
         logy=True,
-        bokeh={"frame_width": 380, "frame_height": 380},
+        bokeh=_PLOT,
         mpl={"aspect": "auto"},
     )
 
@@ -200,7 +201,6 @@ def _options_of_points(table: hv.Dataset) -> dict[str, Any]:
         "fill_alpha": 0.8,
         "nonselection_fill_alpha": 0.08,
         "tools": ["hover", "box_select", "lasso_select", "tap"],
-        "active_tools": ["box_select"],
         "hover_tooltips": [*tooltips, ("class", "@group")],
     }
 
@@ -258,7 +258,7 @@ def plot_ratio_by_flux(
         legend_position="top_right",
         logx=True,
         logy=True,
-        bokeh={"frame_width": 380, "frame_height": 380},
+        bokeh=_PLOT,
         yticks=tick_ratios(high),
         mpl={"aspect": "auto"},
     )
@@ -339,7 +339,7 @@ def plot_ratio_on_sky(
         points,
         title=f"{NAMES[product]} / MUSE on the sky",
         show_grid=axes == "offset",
-        bokeh={**options["bokeh"], "frame_width": 380, "frame_height": 380},
+        bokeh={**options["bokeh"], **_PLOT},
         mpl={**options["mpl"], "hooks": bar["mpl"]["hooks"]},
     )
     return put_on_paper(panel, Paper(4.8, 4.8, left=1.1, right=1.0))

@@ -38,11 +38,11 @@ from phangs_xr.qa.reduce import MAPPED, Overview, reduce_field
 TITLES = {
     "musehalpha_regrid": "MUSE",
     "halpha": "HST",
-    "halpha_smoothed": "HST, smoothed to MUSE",
+    "halpha_smoothed": "smoothed HST",
     "hstmuseratio": "MUSE / smoothed HST",
 }
 
-_PANEL = 270
+_PANEL = 250
 _WIDTH = 3.0
 """Of a panel on paper [inch]."""
 
@@ -162,7 +162,7 @@ def draw_image(plane: Plane, image: xr.DataArray, stretch: Stretch) -> Any:
     """
     value = hv.Dimension("stretched", label="Hα flux")
     picture = plane.draw(image, stretch.apply(image.values), value)
-    bar = draw_bar(f"Hα flux ({FLUX_UNIT} per HST pixel)", stretch.ticks)
+    bar = draw_bar(f"{FLUX_UNIT} per HST pixel", stretch.ticks)
     return style(
         picture,
         cmap=FLUX_MAP,
@@ -184,7 +184,7 @@ def _draw_ratio(plane: Plane, ratio: xr.DataArray, centre: float, marks: list[An
         bokeh={"tools": ["hover"], **bar["bokeh"]},
         mpl={**plane.options()["mpl"], **bar["mpl"]},
     )
-    about = "1" if centre == 1.0 else f"its median, {centre:.2g}"
+    about = "1" if centre == 1.0 else "its median"
     return _frame_map(plane, [picture, *marks], f"MUSE / HST, about {about}")
 
 

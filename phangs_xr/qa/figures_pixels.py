@@ -265,7 +265,7 @@ def _draw_histogram(title: str, histogram: PixelHistogram, noise: Noise) -> hv.O
     centres = (edges[1:] + edges[:-1]) / 2
     floor = max(share[share > 0].min(initial=noise.height), noise.height * 1e-5)
     shown = np.where(share > 0, share, np.nan)
-    x = hv.Dimension("flux", label=f"Hα flux of a pixel, {title}", unit=FLUX_UNIT)
+    x = hv.Dimension("flux", label="Hα flux of a pixel", unit=FLUX_UNIT)
     y = hv.Dimension("share", label="share of pixels per unit of flux")
     steps = hv.Curve((centres, shown), x, y, label="pixels").opts(
         interpolation="steps-mid", backend="bokeh"

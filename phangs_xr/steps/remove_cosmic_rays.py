@@ -21,8 +21,9 @@ from photutils.detection import DAOStarFinder
 from photutils.geometry import circular_overlap_grid
 from photutils.utils.exceptions import NoDetectionsWarning
 from scipy import ndimage
+from scipy import ndimage
 
-from phangs_xr.filters import fill_holes
+from phangs_xr.filters import fill_holes, find_peaks
 from phangs_xr.labels import label_product, require_units
 from phangs_xr.lazy import Block, map_halo, map_pixels, reduce_images
 from phangs_xr.sky import Grid, require_one_grid
@@ -67,7 +68,12 @@ class RemoveCosmicRays:
     disc_radius: float = 3.0
 
 
-def find_sources(image: Image, options: RemoveCosmicRays, std: float) -> NDArray[np.float64]:
+def find_sources(
+    image: Image,
+    options: RemoveCosmicRays,
+    std: float,
+    within: tuple[slice, slice] = (slice(None), slice(None)),
+) -> NDArray[np.float64]:
     """Return the positions (x, y) of the sources DAOFIND sees, counted from the first pixel.
 
     Parameters
@@ -78,24 +84,53 @@ def find_sources(image: Image, options: RemoveCosmicRays, std: float) -> NDArray
         Width and threshold.
     std
         Standard deviation of the sky, in the image's unit.
+    within
+        Rows and columns; sources a few pixels beyond them may be left out.
+
+    Notes
+    -----
+    `photutils.detection.DAOStarFinder` is given the peaks, which it is slow to find, and only what
+    is around them.
     """
+    finder = DAOStarFinder(threshold=options.threshold * std, fwhm=options.fwhm)
+    convolved = ndimage.convolve(image, finder.kernel.data, mode="constant")
+    peaks = np.transpose(find_peaks(convolved, finder.threshold_eff, finder.min_separation))
+    radius = max(finder.kernel.shape) // 2
+    # A centroid lies less than a kernel's width from its peak.
+    ranges = [part.indices(size) for part, size in zip(within, image.shape, strict=True)]
+    low = np.array([start for start, _, _ in ranges]) - 2 * radius
+    high = np.array([stop for _, stop, _ in ranges]) + 2 * radius
+    peaks = peaks[((peaks >= low) & (peaks < high)).all(axis=1)]
+    if not peaks.size:
+        return np.empty((0, 2))
+    if ((peaks < radius) | (peaks >= np.array(image.shape) - radius)).any():
+        # At the image's edge photutils sees no convolved pixels beyond it.
+        return _measure_sources(image, peaks, options, std)
+    reach = 2 * radius
+    side = 2 * reach + 1
+    padded = np.pad(image, reach)
+    square = np.mgrid[:side, :side]
+    rows, columns = peaks.T[:, :, None, None] + square[:, None]
+    centres = np.column_stack([np.arange(len(peaks)) * side + reach, np.full(len(peaks), reach)])
+    column = padded[rows, columns].reshape(-1, side)
+    found = _measure_sources(column, centres, options, std)
+    owner = (found[:, 1] // side).astype(np.intp)
+    return found + (peaks - centres)[owner, ::-1]
+
+
+def _measure_sources(
+    image: Image, peaks: NDArray[np.intp], options: RemoveCosmicRays, std: float
+) -> NDArray[np.float64]:
+    """Return the centroids (x, y) of those of the peaks (row, column) that DAOFIND takes."""
     # For the whole process: a filter set and unset around each call would race between threads.
     warnings.filterwarnings("ignore", category=NoDetectionsWarning)
-    finder = DAOStarFinder(threshold=options.threshold * std, fwhm=options.fwhm)
-    if not _reaches_pixel(image, finder.kernel.data.shape):
-        return np.empty((0, 2))
+    finder = DAOStarFinder(
+        threshold=options.threshold * std, fwhm=options.fwhm, xycoords=peaks[:, ::-1]
+    )
     table = finder(image)
     if table is None:
         return np.empty((0, 2))
     return np.column_stack([table["x_centroid"], table["y_centroid"]]).astype(np.float64)
-
-
-def _reaches_pixel(image: Image, footprint: tuple[int, int]) -> bool:
-    """Tell whether the finder's kernel lies on data alone anywhere: without that, NumPy warns."""
-    finite = np.isfinite(image)
-    if finite.all():
-        return True
-    return bool(ndimage.minimum_filter(finite, footprint, mode="constant", cval=True).any())
 
 
 def has_negative_ring(image: Image, x: float, y: float, rings: int) -> bool:
@@ -210,7 +245,7 @@ class ReduceToCosmicRays:
         if not sky["std"] > 0:
             return np.empty((0, 2)), 0
         image = block.arrays[0] - block.arrays[0].dtype.type(sky["median"])
-        xy = find_sources(image, self.options, sky["std"])
+        xy = find_sources(image, self.options, sky["std"], block.core)
         ys, xs = block.core
         pixels = np.floor(xy + 0.5)
         low, high = np.array([xs.start, ys.start]), np.array([xs.stop, ys.stop])

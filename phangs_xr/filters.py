@@ -140,21 +140,22 @@ def find_peaks(
     separation
         No pixel so near a maximum is above it; pixels of one value may both be maxima [pixel].
     """
-    reach = int(separation)
-    padded = np.pad(image, reach, constant_values=np.nan)
+    # As photutils does it: a circle of half-integer radius is centred half a pixel off.
+    offset = np.arange(-separation, separation + 1)
+    step = np.arange(offset.size) - offset.size // 2
+    distance = np.hypot(*np.meshgrid(offset, offset, indexing="ij"))
+    margin = offset.size // 2
+    padded = np.pad(image, margin, constant_values=np.nan)
     places = np.flatnonzero(padded > threshold)
     heights = padded.take(places)
-    around = np.arange(-reach, reach + 1)
-    distance = np.hypot(*np.meshgrid(around, around, indexing="ij"))
     # The nearest neighbours first: they leave few pixels for the others.
-    order = np.argsort(distance, axis=None, kind="stable")
-    for row, column in np.column_stack(np.unravel_index(order, distance.shape)) - reach:
-        if np.hypot(row, column) > separation:
-            break
-        highest = ~(padded.take(places + row * padded.shape[1] + column) > heights)
+    order = np.argsort(distance, axis=None)[: np.count_nonzero(distance <= separation)]
+    for row, column in zip(*np.unravel_index(order, distance.shape), strict=True):
+        neighbours = padded.take(places + step[row] * padded.shape[1] + step[column])
+        highest = ~(neighbours > heights)
         places, heights = places[highest], heights[highest]
     rows, columns = np.unravel_index(places, padded.shape)
-    return rows - reach, columns - reach
+    return rows - margin, columns - margin
 
 
 def dilate_cross(mask: Mask, iterations: int) -> Mask:

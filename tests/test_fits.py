@@ -209,7 +209,7 @@ def test_open_dataset__keeps_long_and_odd_cards(tmp_path):
 
 
 def test_open_dataset__of_an_image_without_sky_has_no_wcs(tmp_path, caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG)
     path = write(tmp_path / "flat.fits", fits.PrimaryHDU(make_pixels()))
     dataset = xr.open_dataset(path)
     assert set(dataset.coords) == {"y", "x"}

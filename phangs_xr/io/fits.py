@@ -304,7 +304,7 @@ def _make_coords(stored: _StoredImage) -> dict[str, xr.Variable]:
     try:
         text = format_wcs(stored.header)
     except InputError as error:
-        _log.info("%s is opened without wcs: %s", stored.array.path, error)
+        _log.debug("%s is opened without wcs: %s", stored.array.path, error)
         text = ""
     coords = Grid(text, 0.0, 0.0, 1.0, 1.0, stored.array.shape).coords()
     if not text:

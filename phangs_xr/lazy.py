@@ -191,9 +191,12 @@ def map_halo(
     for `map_pixels`.
     """
     parameters = {name: _unwrap_number(value) for name, value in parameters.items()}
-    if depth == 0 or not _is_lazy(images, parameters):
+    if depth == 0:
         return map_pixels(kernel, *images, dtype=dtype, **parameters)
     dtype = np.dtype(dtype or images[0].dtype)
+    if not _is_lazy(images, parameters):
+        made = _run_kernel(kernel, dtype, *(image.data for image in images), **parameters)
+        return _label_like(images[0], made, dtype)
     arrays = _unify(images)
     data = da.map_overlap(
         partial(_run_kernel, kernel, dtype),

@@ -26,6 +26,9 @@ _BINS = 1 << 16
 _SMALL = 1 << 20
 """Images of up to this many pixels keep all their values: two passes are then always enough."""
 
+_BATCH = 1 << 18
+"""Pixels that are counted at a time."""
+
 _NOT_FINITE = np.r_[: 0x007F + 1, 0xFF80:_BINS]
 """Bins of infinities and NaN, whose exponent is all ones."""
 
@@ -69,10 +72,13 @@ def encode_values(image: NDArray[Any]) -> NDArray[np.uint32]:
     Infinities and NaN fall into bins that no finite value has.
     """
     values = np.ravel(image).astype(np.float32, copy=False)
-    # Adding zero turns -0.0, which is as much a zero as the other, into 0.0.
-    bits = (values + np.float32(0)).view(np.uint32)
-    flip = (bits.view(np.int32) >> 31).view(np.uint32) | np.uint32(0x80000000)
-    return bits ^ flip
+    keys = np.empty(values.size, dtype=np.uint32)
+    for part in _list_batches(values.size):
+        # Adding zero turns -0.0, which is as much a zero as the other, into 0.0.
+        bits = values[part] + np.float32(0)
+        flip = (bits.view(np.int32) >> 31).view(np.uint32) | np.uint32(0x80000000)
+        np.bitwise_xor(bits.view(np.uint32), flip, out=keys[part])
+    return keys
 
 
 def decode_values(keys: NDArray[np.uint32]) -> NDArray[np.float64]:
@@ -92,18 +98,44 @@ def count_coarsely(keys: NDArray[np.uint32], moments: bool = True) -> NDArray[np
         Whether the sums of the lower 16 bits and of their squares are needed; zero otherwise.
     """
     total = np.zeros((3, _BINS), dtype=np.int64)
-    # A float64 weight sum stays an exact integer up to 2^53: a million squares below 2^32.
-    for start in range(0, keys.size, _SMALL):
-        part = keys[start : start + _SMALL]
+    # A float64 weight sum stays an exact integer up to 2^53, far above a batch of squares of 2^32.
+    for batch in _list_batches(keys.size):
+        part = keys[batch]
         coarse = (part >> 16).astype(np.intp)
         total[0] += np.bincount(coarse, minlength=_BINS)
         if not moments:
             continue
         low = (part & np.uint32(0xFFFF)).astype(np.float64)
         total[1] += np.bincount(coarse, weights=low, minlength=_BINS).astype(np.int64)
-        total[2] += np.bincount(coarse, weights=low * low, minlength=_BINS).astype(np.int64)
+        low *= low
+        total[2] += np.bincount(coarse, weights=low, minlength=_BINS).astype(np.int64)
     total[:, _NOT_FINITE] = 0
     return total
+
+
+def count_finely(
+    keys: NDArray[np.uint32], wanted: NDArray[np.bool_]
+) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Return the distinct values in the wanted coarse bins, rising, and how many there are of each.
+
+    Parameters
+    ----------
+    keys
+        From `encode_values`.
+    wanted
+        Per coarse bin.
+    """
+    parts = []
+    for batch in _list_batches(keys.size):
+        part = keys[batch]
+        parts.append(part[wanted[(part >> 16).astype(np.intp)]])
+    found, number = np.unique(np.concatenate(parts), return_counts=True)
+    return found, number
+
+
+def _list_batches(size: int) -> list[slice]:
+    """Cut a row of values into batches that stay in the cache."""
+    return [slice(start, start + _BATCH) for start in range(0, max(size, 1), _BATCH)]
 
 
 @dataclass
@@ -133,12 +165,12 @@ class Values:
         width = self.last - self.first
         below = np.clip((low - self.first) / np.where(width > 0, width, 1.0), 0, 1)
         above = np.clip((self.last - high) / np.where(width > 0, width, 1.0), 0, 1)
-        inside = np.where(
-            width > 0, np.clip(1 - below - above, 0, 1), (self.first >= low) & (self.first <= high)
-        )
-        straddles = (width > 0) & (inside > 0) & (inside < 1) & (self.weight > 0)
-        self.wanted.update(self.coarse[straddles].tolist())
-        return replace(self, weight=self.weight * inside)
+        inside = np.clip(1 - below - above, 0, 1)
+        whole = (self.first >= low) & (self.last <= high)
+        straddles = ~whole & (self.last >= low) & (self.first <= high)
+        self.wanted.update(self.coarse[straddles & (self.weight > 0)].tolist())
+        share = np.where(whole, 1.0, np.where(straddles, inside, 0.0))
+        return replace(self, weight=self.weight * share)
 
     def find_rank(self, rank: float) -> float:
         """Return the value that `rank` others are below (0 is the smallest)."""
@@ -295,11 +327,12 @@ class AskDistribution:
 
     def look(self, state: DistributionState, block: Block) -> Any:
         """Count the coarse bins, or the distinct values of the wanted ones."""
-        values = self.transform(*block.owned) if self.transform else block.owned[0]
-        keys = encode_values(values)
+        if self.transform is not None:
+            block = Block((self.transform(*block.owned),), (slice(None),) * 2, *block.place)
+        keys = block.remember(encode_values, block.owned[0])
         if state.wanted is None:
             return count_coarsely(keys, self.moments)
-        return np.unique(keys[state.wanted[keys >> 16]], return_counts=True)
+        return count_finely(keys, state.wanted)
 
     def merge(self, one: Any, other: Any) -> Any:
         """Add the counts."""
@@ -324,7 +357,8 @@ class AskDistribution:
         values = view_values(counts)
         answers = self.query(values)
         if not values.wanted:
-            return DistributionState(counts, None, answers)
+            # The counts have served: they would go to every worker with the next pass.
+            return DistributionState(answers=answers)
         wanted = np.zeros(_BINS, dtype=bool)
         if counts.counts.sum() <= _SMALL:
             wanted = (counts.counts > 0) & ~counts.refined

@@ -22,8 +22,8 @@ nav a { margin-right: 1rem; }
 table { border-collapse: collapse; margin: .8rem 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top; }
 thead th { border-bottom: 1px solid #999; }
-td.number { text-align: right; }
-td.text { overflow-wrap: anywhere; }
+td.number { text-align: right; white-space: nowrap; }
+td.text { overflow-wrap: break-word; max-width: 40rem; }
 .warning { background: #fff1e0; border-left: 5px solid #d55e00; padding: .5rem .8rem;
            margin: .6rem 0; max-width: 60rem; }
 .note { color: #666; }

@@ -21,7 +21,6 @@ from photutils.detection import DAOStarFinder
 from photutils.geometry import circular_overlap_grid
 from photutils.utils.exceptions import NoDetectionsWarning
 from scipy import ndimage
-from scipy import ndimage
 
 from phangs_xr.filters import fill_holes, find_peaks
 from phangs_xr.labels import label_product, require_units

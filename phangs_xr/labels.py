@@ -11,6 +11,7 @@ from astropy.io import fits
 
 from phangs_xr.errors import InputError
 from phangs_xr.schema import PRODUCTS
+from phangs_xr.sky import Grid, require_one_grid
 
 PHOTOMETRY = ("photflam", "photplam", "photbw")
 """HST's photometric keywords: inverse sensitivity, pivot wavelength, RMS bandwidth."""
@@ -72,6 +73,32 @@ def require_units(image: xr.DataArray, name: str) -> None:
             f"convert the image and set attrs['units'], or pass the right one"
         )
         raise InputError(message)
+
+
+def require_products(**images: xr.DataArray) -> Grid:
+    """Refuse images that are not on one grid, or not in the units of the products they stand for.
+
+    Parameters
+    ----------
+    **images
+        By the names of products.
+
+    Returns
+    -------
+    Grid
+        The grid of all of them.
+
+    Raises
+    ------
+    GridError
+        If the images are not on one grid.
+    InputError
+        If a unit differs from the product's.
+    """
+    grid = require_one_grid(**images)
+    for name, image in images.items():
+        require_units(image, name)
+    return grid
 
 
 def find_keyword(image: xr.DataArray, keyword: str) -> Any:

@@ -9,7 +9,7 @@ image, on one chunk of a graph, and on the window that one task of a pipeline ru
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any, Protocol
@@ -40,7 +40,7 @@ class Block:
     ----------
     arrays
         One window per image, all of one shape: the owned pixels and, where there are some, `depth`
-        neighbours on each side.
+        neighbours on each side. An image may be read only when it is asked for.
     core
         Where in the windows the owned pixels are.
     offset
@@ -49,13 +49,16 @@ class Block:
         Absolute row and column (the `y`, `x` labels) of the image's first pixel.
     shape
         Rows and columns of the whole image.
+    memo
+        What `remember` keeps, shared by blocks of the same pixels.
     """
 
-    arrays: tuple[NDArray[Any], ...]
+    arrays: Sequence[NDArray[Any]]
     core: tuple[slice, slice]
     offset: tuple[int, int]
     origin: tuple[int, int]
     shape: tuple[int, int]
+    memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def owned(self) -> tuple[NDArray[Any], ...]:
@@ -65,7 +68,16 @@ class Block:
     def select(self, *indices: int) -> Block:
         """Return the same block with only some of its images."""
         arrays = tuple(self.arrays[index] for index in indices)
-        return Block(arrays, self.core, self.offset, self.origin, self.shape)
+        return replace(self, arrays=arrays)
+
+    def remember(self, function: Callable[..., Any], array: NDArray[Any], *others: Any) -> Any:
+        """Return `function(array, *others)`, called once for all who look at the same pixels."""
+        place = array.__array_interface__["data"][0], array.shape, array.strides
+        key = (function, place, others)
+        if key not in self.memo:
+            # With the array, whose place in memory must not become another's meanwhile.
+            self.memo[key] = array, function(array, *others)
+        return self.memo[key][1]
 
 
 class Reduction(Protocol):
@@ -105,6 +117,15 @@ class Reduction(Protocol):
 
     def finish(self, state: Any) -> Any:
         """Return the numbers."""
+
+
+def find_depth(reduction: Reduction, state: Any) -> int:
+    """Return the neighbours that a reduction's next pass needs [pixel].
+
+    They are its `depth`, unless it has a method `find_depth` of the state that says less.
+    """
+    find: Callable[[Any], int] | None = getattr(reduction, "find_depth", None)
+    return reduction.depth if find is None else find(state)
 
 
 def is_chunked(image: xr.DataArray) -> bool:

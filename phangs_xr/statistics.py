@@ -172,6 +172,22 @@ class Values:
         share = np.where(whole, 1.0, np.where(straddles, inside, 0.0))
         return replace(self, weight=self.weight * share)
 
+    def transform(self, function: Callable[[NDArray[np.float32]], NDArray[Any]]) -> Values:
+        """Return the values of a function that rises or falls throughout; not their moments."""
+        ends = [function(edge.astype(np.float32)) for edge in (self.first, self.last)]
+        unknown = np.full(self.first.shape, np.nan)
+        order = np.argsort(np.minimum(*ends), kind="stable")
+        return replace(
+            self,
+            first=np.minimum(*ends).astype(np.float64)[order],
+            last=np.maximum(*ends).astype(np.float64)[order],
+            count=self.count[order],
+            total=unknown,
+            square=unknown,
+            coarse=self.coarse[order],
+            weight=self.weight[order],
+        )
+
     def find_rank(self, rank: float) -> float:
         """Return the value that `rank` others are below (0 is the smallest)."""
         reached = np.cumsum(self.weight * self.count)
@@ -306,14 +322,11 @@ class AskDistribution:
     ----------
     query
         What to ask.
-    transform
-        Applied to the block's owned arrays to give the values to count; the first array if None.
     moments
         Whether the query asks for means or standard deviations.
     """
 
     query: Query
-    transform: Callable[..., NDArray[Any]] | None = None
     moments: bool = False
     depth: int = 0
     cell: int = 1
@@ -327,11 +340,9 @@ class AskDistribution:
 
     def look(self, state: DistributionState, block: Block) -> Any:
         """Count the coarse bins, or the distinct values of the wanted ones."""
-        if self.transform is not None:
-            block = Block((self.transform(*block.owned),), (slice(None),) * 2, *block.place)
-        keys = block.remember(encode_values, block.owned[0])
+        keys = block.remember(encode_values, block.arrays[0][block.core])
         if state.wanted is None:
-            return count_coarsely(keys, self.moments)
+            return block.remember(count_coarsely, keys, self.moments)
         return count_finely(keys, state.wanted)
 
     def merge(self, one: Any, other: Any) -> Any:

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise, product
-from typing import Any
+from typing import Any, overload
 
 import dask
 import numpy as np
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
 from phangs_xr.grid import Grid, find_overlap, get_grid, is_one_grid
-from phangs_xr.lazy import DEFAULT_CHUNK, Block, Reduction, get_origin
+from phangs_xr.lazy import DEFAULT_CHUNK, Block, Reduction, find_depth, get_origin
 
 FAN_IN = 8
 """How many partial results are merged at a time."""
@@ -249,7 +249,10 @@ class _Pass:
 
     measurements: Mapping[str, Measurement]
     states: Mapping[str, Any]
-    depth: int
+
+    def find_depth(self, name: str) -> int:
+        """Return the neighbours that a measurement needs in this pass [pixel]."""
+        return find_depth(self.measurements[name].reduction, self.states[name])
 
 
 def run_reductions(
@@ -293,11 +296,7 @@ def _run_pass(
     shape = next(iter(open_ones.values())).images[0].shape
     # Two cell sizes that do not divide each other need tiles that suit both.
     cell = int(np.lcm.reduce([one.reduction.cell for one in open_ones.values()]))
-    shared = _Pass(
-        open_ones,
-        {name: states[name] for name in open_ones},
-        max(one.reduction.depth for one in open_ones.values()),
-    )
+    shared = _Pass(open_ones, {name: states[name] for name in open_ones})
     tiles = list_tiles((shape[0], shape[1]), runner.chunk, cell)
     reductions = {name: one.reduction for name, one in open_ones.items()}
     merged: dict[str, Any] = runner.run(
@@ -308,23 +307,65 @@ def _run_pass(
 
 def _look(shared: _Pass, tile: Tile) -> dict[str, Any]:
     """Let every open reduction look at one tile, reading each image once."""
-    windows: dict[int, NDArray[Any]] = {}
+    reader = _Reader(shared, tile)
+    memo: dict[Any, Any] = {}
     parts = {}
     for name, one in shared.measurements.items():
         first = one.images[0]
-        window = tile.grow(shared.depth, (first.shape[0], first.shape[1]))
-        for image in one.images:
-            if id(image) not in windows:
-                windows[id(image)] = read_window(image, window).values
+        shape = (first.shape[0], first.shape[1])
+        window = tile.grow(shared.find_depth(name), shape)
         block = Block(
-            tuple(windows[id(image)] for image in one.images),
+            _Windows(reader, one.images, window),
             tile.within(window),
             (tile.ys.start, tile.xs.start),
             get_origin(first),
-            (first.shape[0], first.shape[1]),
+            shape,
+            memo,
         )
         parts[name] = one.reduction.look(shared.states[name], block)
     return parts
+
+
+class _Reader:
+    """Reads images around one tile, each when it is first asked for, as far as any will need it."""
+
+    def __init__(self, shared: _Pass, tile: Tile) -> None:
+        self._tile = tile
+        self._depths: dict[int, int] = {}
+        for name, one in shared.measurements.items():
+            for image in one.images:
+                depth = max(shared.find_depth(name), self._depths.get(id(image), 0))
+                self._depths[id(image)] = depth
+        self._read: dict[int, tuple[Tile, NDArray[Any]]] = {}
+
+    def read(self, image: xr.DataArray, window: Tile) -> NDArray[Any]:
+        """Return a window of an image that is not larger than what its measurements need."""
+        if id(image) not in self._read:
+            outer = self._tile.grow(self._depths[id(image)], (image.shape[0], image.shape[1]))
+            self._read[id(image)] = outer, read_window(image, outer).values
+        outer, pixels = self._read[id(image)]
+        return pixels[window.within(outer)]
+
+
+@dataclass(frozen=True)
+class _Windows(Sequence[NDArray[Any]]):
+    """The windows of a measurement's images, each read when it is asked for."""
+
+    reader: _Reader
+    images: tuple[xr.DataArray, ...]
+    window: Tile
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[NDArray[Any]]: ...
+    def __getitem__(self, index: int | slice) -> NDArray[Any] | Sequence[NDArray[Any]]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(len(self))[index]]
+        return self.reader.read(self.images[index], self.window)
 
 
 @dataclass(frozen=True)

@@ -189,8 +189,9 @@ def test_worker_that_joins_late_takes_its_share(anchored, threads, cluster, tmp_
 
 def exceed_memory():
     """Take more memory than a worker may have."""
-    bytearray(MEMORY_LIMIT)
+    taken = b"x" * MEMORY_LIMIT
     time.sleep(60)
+    return len(taken)
 
 
 def test_run_survives_a_worker_that_runs_out_of_memory(anchored, threads, two_workers, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,7 +105,11 @@ class Cutouts:
 
 
 def plot_gallery(
-    field: xr.DataTree, nebulae: xr.Dataset, *, product: str = "anchored", count: int = COUNT
+    field: xr.DataTree,
+    nebulae: xr.Dataset,
+    *,
+    product: str = "anchored",
+    chosen: Sequence[int] | None = None,
 ) -> hv.Overlay:
     """Draw the nebulae whose HST and MUSE fluxes differ most, both telescopes side by side.
 
@@ -117,8 +122,8 @@ def plot_gallery(
         As `measure_nebulae` returns them.
     product
         Which HST map.
-    count
-        How many nebulae.
+    chosen
+        Indices along `nebula` of those to draw; the twelve most discrepant ones if None.
 
     Returns
     -------
@@ -133,13 +138,14 @@ def plot_gallery(
     """
     require_columns(nebulae, "flux_muse", f"flux_{product}", "ra", "dec", "area")
     images = [find_product(field, name) for name in (product, "musehalpha", "nebula_mask")]
-    chosen = rank_nebulae(nebulae, product)[:count]
-    if chosen.size == 0:
+    if chosen is None:
+        chosen = rank_nebulae(nebulae, product)[:COUNT].tolist()
+    if not chosen:
         raise InputError(
             "a nebula covered by HST and MUSE is needed for the gallery, found none: "
             "check that the nebula mask lies on both maps"
         )
-    pairs = [_cut(images, nebulae.isel(nebula=int(index)), product) for index in chosen]
+    pairs = [_cut(images, nebulae.isel(nebula=index), product) for index in chosen]
     columns = min(_PAIRS, len(pairs))
     rows = -(-len(pairs) // columns)
     corners = [
@@ -156,7 +162,7 @@ def plot_gallery(
         show_legend=False,
         xaxis=None,
         yaxis=None,
-        bokeh={"data_aspect": 1, "frame_width": 1180},
+        bokeh={"data_aspect": 1, "frame_width": round(143 * size[0])},
         mpl={"aspect": "equal", "show_frame": False},
     )
     width = 1.75 * size[0]

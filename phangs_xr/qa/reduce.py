@@ -243,6 +243,32 @@ def reduce_image(image: xr.DataArray, side: int = SIDE) -> xr.DataArray:
     return _label_means(average_blocks(image.values, factor), grid, factor, image.attrs)
 
 
+def average_image(
+    image: xr.DataArray, runner: Runner | None = None, *, side: int = SIDE
+) -> xr.DataArray:
+    """Return the block means of an image of any size, read tile by tile.
+
+    Parameters
+    ----------
+    image
+        On any grid, lazily opened.
+    runner
+        Where to work; threads of this process if None.
+    side
+        Most pixels along an axis of the result.
+
+    Returns
+    -------
+    xr.DataArray
+        As of `reduce_image`.
+    """
+    grid = get_grid(image)
+    factor = choose_factor(grid.shape, side)
+    measurement = Measurement(ReduceToOverview(factor, 1, (0,), ()), (image,))
+    means, _ = run_reductions({"view": measurement}, runner or Runner(), "draw")["view"]
+    return _label_means(means[0], grid, factor, image.attrs)
+
+
 def reduce_field(field: xr.DataTree, runner: Runner | None = None, *, side: int = SIDE) -> Overview:
     """Reduce a field to what the figures of its whole images draw.
 

@@ -16,9 +16,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from phangs_xr.labels import label_product, require_units
+from phangs_xr.labels import label_product, require_products
 from phangs_xr.lazy import map_pixels, reduce_images
-from phangs_xr.sky import require_one_grid
 from phangs_xr.statistics import AskDistribution, AskTogether, Numbers, Values
 
 CELL = 100
@@ -138,9 +137,7 @@ def add_noise(
     """
     options = options or AddNoise()
     images = {"anchored": anchored, "anchored_intnegs": anchored_intnegs}
-    require_one_grid(**images)
-    for name, image in images.items():
-        require_units(image, name)
+    require_products(**images)
     if measured is None:
         measured = reduce_images(reduce_to_noise(options), *images.values())
     noisy = {}

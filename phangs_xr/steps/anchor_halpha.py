@@ -13,9 +13,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from phangs_xr.labels import label_product, require_units
+from phangs_xr.labels import label_product, require_products
 from phangs_xr.lazy import map_pixels
-from phangs_xr.sky import require_one_grid
 
 Image = NDArray[np.floating]
 
@@ -64,9 +63,7 @@ def anchor_halpha(
         If a unit is another.
     """
     images = {"halpha": halpha, "hstmuseratio": hstmuseratio, "hstmusediff": hstmusediff}
-    require_one_grid(**images)
-    for name, image in images.items():
-        require_units(image, name)
+    require_products(**images)
     anchored = map_pixels(scale_by_ratio, halpha, hstmuseratio, offset=offset)
     shifted = map_pixels(np.add, halpha, hstmusediff)
     return xr.Dataset(

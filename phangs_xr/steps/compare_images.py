@@ -15,10 +15,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from phangs_xr.labels import label_product, require_units
+from phangs_xr.labels import label_product, require_products
 from phangs_xr.lazy import label_number, map_pixels, reduce_images
 from phangs_xr.schema import FLUX
-from phangs_xr.sky import require_one_grid
 from phangs_xr.statistics import AskDistribution, Numbers, Values
 
 Image = NDArray[np.floating]
@@ -50,7 +49,8 @@ class AskOffset:
 
 def reduce_to_offset(options: CompareImages) -> AskDistribution:
     """Return the reduction of `halpha` to the offset s."""
-    return AskDistribution(AskOffset(options.percentile))
+    # With moments, as `subtract_background` asks for them: halpha is then counted once.
+    return AskDistribution(AskOffset(options.percentile), moments=True)
 
 
 def divide_images(muse: Image, smoothed: Image, *, offset: float) -> Image:
@@ -99,9 +99,7 @@ def compare_images(
         "halpha_smoothed": halpha_smoothed,
         "musehalpha_regrid": musehalpha_regrid,
     }
-    require_one_grid(**images)
-    for name, image in images.items():
-        require_units(image, name)
+    require_products(**images)
     if measured is None:
         measured = reduce_images(reduce_to_offset(options), halpha)
     offset = label_number(measured["offset"], "offset", FLUX)

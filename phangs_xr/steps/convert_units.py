@@ -16,10 +16,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
-from phangs_xr.labels import label_product, require_photometry, require_units
+from phangs_xr.labels import label_product, require_photometry, require_products
 from phangs_xr.lazy import map_pixels
 from phangs_xr.schema import FLUX_SCALE
-from phangs_xr.sky import require_one_grid
 
 
 @dataclass(frozen=True)
@@ -88,8 +87,7 @@ def convert_units(halpha_raw: xr.DataArray, *, options: ConvertUnits | None = No
         If the unit is not counts, or a photometric keyword is missing or not positive.
     """
     options = options or ConvertUnits()
-    require_one_grid(halpha_raw=halpha_raw)
-    require_units(halpha_raw, "halpha_raw")
+    require_products(halpha_raw=halpha_raw)
     if options.bandwidth == "rectangular" and options.rectangular_width is not None:
         width = options.rectangular_width
     else:

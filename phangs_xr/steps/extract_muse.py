@@ -8,9 +8,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from phangs_xr.labels import label_product, require_units
+from phangs_xr.labels import label_product, require_products
 from phangs_xr.lazy import map_pixels
-from phangs_xr.sky import require_one_grid
 
 HALPHA_EXTENSION = "HA6562_FLUX"
 
@@ -46,7 +45,6 @@ def extract_muse(muse: xr.DataArray, *, options: ExtractMuse | None = None) -> x
     InputError
         If the unit is another.
     """
-    require_one_grid(muse=muse)
-    require_units(muse, "musehalpha")
+    require_products(musehalpha=muse)
     flux = map_pixels(keep_values, muse, dtype=np.float32)
     return xr.Dataset({"musehalpha": label_product(flux, "musehalpha", "extract_muse")})

@@ -16,9 +16,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.filters import dilate_cross, fill_holes
-from phangs_xr.labels import label_product, require_units
+from phangs_xr.labels import label_product, require_products
 from phangs_xr.lazy import map_halo
-from phangs_xr.sky import Grid, require_one_grid
+from phangs_xr.sky import Grid
 
 Image = NDArray[np.floating]
 
@@ -88,8 +88,7 @@ def fill_negatives(anchored: xr.DataArray, *, options: FillNegatives | None = No
         If the unit is another.
     """
     options = options or FillNegatives()
-    require_one_grid(anchored=anchored)
-    require_units(anchored, "anchored")
+    require_products(anchored=anchored)
     filled = map_halo(fill_below, anchored, depth=HALO, threshold=options.threshold)
     name = "anchored_intnegs"
     return xr.Dataset({name: label_product(filled, name, "fill_negatives")})

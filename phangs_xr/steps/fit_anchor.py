@@ -18,10 +18,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
-from phangs_xr.labels import label_product, require_units
+from phangs_xr.labels import label_product, require_products
 from phangs_xr.lazy import Block, label_number, map_halo, map_pixels, reduce_images
 from phangs_xr.schema import FLUX
-from phangs_xr.sky import Grid, require_one_grid
+from phangs_xr.sky import Grid
 from phangs_xr.statistics import AskDistribution, DistributionState, Numbers, Values
 from phangs_xr.steps.fill_negatives import HALO, fill_below
 
@@ -121,16 +121,16 @@ def apply_line(halpha: Image, *, slope: float, intercept: float) -> Image:
 
 @dataclass(frozen=True)
 class AskNegatives:
-    """Ask a distribution for the MAD standard deviation of its values ≤ 0."""
+    """Ask the distribution of halpha for the MAD standard deviation of what a line makes ≤ 0."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
 
     def __call__(self, values: Values) -> Numbers:
         """Return `negative_rms`; 0 where nothing is negative."""
-        rms = values.select(high=0.0).find_mad_std()
+        line = partial(apply_line, slope=self.slope, intercept=self.intercept)
+        rms = values.transform(line).select(high=0.0).find_mad_std()
         return {"negative_rms": 0.0 if np.isnan(rms) else rms}
-
-
-def _apply_to_block(smoothed: Image, muse: Image, halpha: Image, *, line: Numbers) -> Image:
-    return apply_line(halpha, slope=line["slope"], intercept=line["intercept"])
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,8 @@ class _State:
 class ReduceToLine:
     """Reduce smoothed HST, MUSE and unsmoothed HST to the line, the histogram and σ.
 
-    The first pass sums and counts; further passes find the σ of the negatives of the image that
-    the line makes.
+    The first pass sums and counts; from these counts and the line the σ of the negatives shows
+    nearly, and the next pass settles it.
     """
 
     depth: int = 0
@@ -158,23 +158,26 @@ class ReduceToLine:
 
     def look(self, state: _State, block: Block) -> Any:
         """Sum and count, or ask for the negatives."""
+        halpha = block.select(2)
+        counts = self._ask(state.line).look(state.negatives, halpha)
         if state.line is not None:
-            return self._ask(state.line).look(state.negatives, block)
-        smoothed, muse, _ = block.owned
+            return counts
+        smoothed, muse = block.select(0, 1).owned
         row, column = (offset // CELL for offset in block.offset)
         cells = {(row + i, column + j): sums for (i, j), sums in sum_cells(muse, smoothed).items()}
-        return cells, count_pairs(muse, smoothed)
+        return cells, count_pairs(muse, smoothed), counts
 
     def merge(self, one: Any, other: Any) -> Any:
         """Join cells, add counts."""
-        if isinstance(one, tuple) and isinstance(one[0], dict):
-            return {**one[0], **other[0]}, one[1] + other[1]
-        return self._ask({}).merge(one, other)
+        if isinstance(one[0], dict):
+            return {**one[0], **other[0]}, one[1] + other[1], one[2] + other[2]
+        return self._ask(None).merge(one, other)
 
     def advance(self, state: _State, merged: Any) -> _State:
         """Fit the line, then find its negatives."""
         if state.line is None:
-            return _State(fit_line(merged[0]), merged[1])
+            cells, histogram, merged = merged
+            state = _State(fit_line(cells), histogram)
         negatives = self._ask(state.line).advance(state.negatives, merged)
         return _State(state.line, state.histogram, negatives)
 
@@ -192,8 +195,10 @@ class ReduceToLine:
             "anchor_histogram": state.histogram,
         }
 
-    def _ask(self, line: Numbers) -> AskDistribution:
-        return AskDistribution(AskNegatives(), transform=partial(_apply_to_block, line=line))
+    def _ask(self, line: Numbers | None) -> AskDistribution:
+        line = line or {"slope": 1.0, "intercept": 0.0}
+        # With moments, as `subtract_background` asks for them: halpha is then counted once.
+        return AskDistribution(AskNegatives(line["slope"], line["intercept"]), moments=True)
 
 
 def reduce_to_line(options: FitAnchor) -> ReduceToLine:
@@ -207,7 +212,9 @@ def count_pairs(x: Image, y: Image) -> NDArray[np.int64]:
     size = HISTOGRAM_EDGES.size + 1
     counts = np.zeros(size * size, dtype=np.int64)
     for start in range(0, len(x), CELL):
-        bins = [np.floor((np.arcsinh(image[start : start + CELL] / 10) + 6) * 10) for image in (y, x)]
+        bins = [
+            np.floor((np.arcsinh(image[start : start + CELL] / 10) + 6) * 10) for image in (y, x)
+        ]
         row, column = (np.fmin(np.fmax(place + 1, 0), size - 1) for place in bins)
         place = (row * size + column).astype(np.intp)
         counts += np.bincount(place.ravel(), minlength=counts.size)
@@ -257,9 +264,7 @@ def fit_anchor(
         "musehalpha_regrid": musehalpha_regrid,
         "halpha": halpha,
     }
-    require_one_grid(**images)
-    for name, image in images.items():
-        require_units(image, name)
+    require_products(**images)
     if measured is None:
         measured = reduce_images(reduce_to_line(options), *images.values())
     numbers = {

@@ -23,9 +23,9 @@ from photutils.utils.exceptions import NoDetectionsWarning
 from scipy import ndimage
 
 from phangs_xr.filters import fill_holes, find_peaks
-from phangs_xr.labels import label_product, require_units
+from phangs_xr.labels import label_product, require_products
 from phangs_xr.lazy import Block, map_halo, map_pixels, reduce_images
-from phangs_xr.sky import Grid, require_one_grid
+from phangs_xr.sky import Grid
 from phangs_xr.statistics import (
     AskDistribution,
     ClippedStatistics,
@@ -223,6 +223,10 @@ class ReduceToCosmicRays:
         """Reach of the radial profile, and of the detection."""
         return self.options.rings + 2
 
+    def find_depth(self, state: _State) -> int:
+        """Tell that the sky level needs no neighbours."""
+        return 0 if state.sky.answers is None else self.depth
+
     @property
     def _ask(self) -> AskDistribution:
         options = self.options
@@ -330,9 +334,7 @@ def remove_cosmic_rays(
     """
     options = options or RemoveCosmicRays()
     images = {"anchored_intnegs": anchored_intnegs, "diff_anchored": diff_anchored}
-    require_one_grid(**images)
-    for name, image in images.items():
-        require_units(image, name)
+    require_products(**images)
     if measured is None:
         measured = reduce_images(reduce_to_cosmic_rays(options), diff_anchored)
     mask = map_pixels(

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
 from phangs_xr.filters import smooth_gaussian
-from phangs_xr.labels import label_product, require_units
+from phangs_xr.labels import label_product, require_products
 from phangs_xr.lazy import map_halo
-from phangs_xr.sky import Grid, require_one_grid
+from phangs_xr.sky import Grid
 
 FWHM_TO_SIGMA = 1 / (2 * sqrt(2 * log(2)))
 
@@ -112,8 +112,7 @@ def smooth_hst(halpha: xr.DataArray, *, options: SmoothHst | None = None) -> xr.
         If the unit is another, or MUSE's resolution is not known or finer than HST's.
     """
     options = options or SmoothHst()
-    grid = require_one_grid(halpha=halpha)
-    require_units(halpha, "halpha")
+    grid = require_products(halpha=halpha)
     radius = find_halo(options, grid)
     smoothed = map_halo(
         smooth_covered, halpha, depth=radius, sigma=find_sigma(options, grid), radius=radius

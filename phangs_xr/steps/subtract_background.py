@@ -22,9 +22,8 @@ from scipy import ndimage
 
 from phangs_xr.errors import InputError
 from phangs_xr.filters import dilate_disc
-from phangs_xr.labels import label_product, require_units
+from phangs_xr.labels import label_product, require_products
 from phangs_xr.lazy import Block, map_pixels, reduce_images
-from phangs_xr.sky import require_one_grid
 from phangs_xr.statistics import AskDistribution, DistributionState, Numbers, Values
 
 Image = NDArray[np.floating]
@@ -320,6 +319,10 @@ class ReduceToBackground:
         """The boxes."""
         return self.options.box_size
 
+    def find_depth(self, state: _State) -> int:
+        """Tell that the threshold needs no neighbours."""
+        return 0 if state.sky.answers is None else self.depth
+
     @property
     def _ask(self) -> AskDistribution:
         return AskDistribution(AskThreshold(self.options), moments=True)
@@ -424,8 +427,7 @@ def subtract_background(
         lazy).
     """
     options = options or SubtractBackground()
-    require_one_grid(halpha=halpha)
-    require_units(halpha, "halpha")
+    require_products(halpha=halpha)
     if measured is None:
         measured = reduce_images(reduce_to_background(options), halpha)
     background = map_pixels(draw_background, halpha, positions=True, measured=measured)

@@ -21,9 +21,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
-from phangs_xr.labels import Photometry, find_keyword, get_photometry, label_product, require_units
+from phangs_xr.labels import (
+    Photometry,
+    find_keyword,
+    get_photometry,
+    label_product,
+    require_products,
+)
 from phangs_xr.lazy import map_pixels
-from phangs_xr.sky import require_one_grid
 
 logger = logging.getLogger(__name__)
 
@@ -95,9 +100,7 @@ def subtract_continuum(
     images = {"narrow": narrow, "continuum1": continuum1}
     if continuum2 is not None:
         images["continuum2"] = continuum2
-    require_one_grid(**images)
-    for name, image in images.items():
-        require_units(image, name)
+    require_products(**images)
     bands = {name: get_photometry(image, name) for name, image in images.items()}
     alone = 1 / _find_scale(bands["narrow"], bands["continuum1"])
     if continuum2 is None:

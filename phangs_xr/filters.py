@@ -3,6 +3,7 @@
 from math import isqrt
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Image = NDArray[np.floating]
@@ -32,28 +33,25 @@ def smooth_gaussian(image: Image, sigma: float, radius: int, wanted: Mask | None
     Notes
     -----
     Rows and columns are multiplied by banded matrices, block by block: many times as fast as
-    `scipy.ndimage.correlate1d`. Direct sums, not a Fourier transform, and blocks of one size with
-    whatever they hold, so that what a pixel becomes does not depend on the chunk it is in.
+    `scipy.ndimage.correlate1d`. Direct sums, not a Fourier transform, and blocks of one size, so
+    that what a pixel becomes does not depend on the chunk it is in.
     """
-    height, width = image.shape
-    size = _BLOCK
-    down = _make_band(sample_gaussian(sigma, radius), size).astype(image.dtype)
+    down = _make_band(sample_gaussian(sigma, radius)).astype(image.dtype)
     across = np.ascontiguousarray(down.T)
-    # Whole blocks of columns, also of neighbours: products treat odd ends in another way.
-    blocks = -(-width // size)
-    strip = np.empty((down.shape[1], (blocks + -(-2 * radius // size)) * size), image.dtype)
+    margin = -(-2 * radius // _BLOCK) * _BLOCK
     smoothed = np.full_like(image, np.nan)
-    for start in range(0, height, size):
-        rows = slice(start, min(start + size, height))
-        asked = np.ones(blocks, dtype=bool) if wanted is None else _find_blocks(wanted[rows], size)
-        if not asked.any():
+    for start in range(0, image.shape[0], _STRIP):
+        rows = slice(start, start + _STRIP)
+        asked = np.arange(image.shape[1])
+        if wanted is not None:
+            asked = np.flatnonzero(wanted[rows].any(axis=0))
+        if not asked.size:
             continue
-        first, last = max(start - radius, 0), min(start + size + radius, height)
-        strip.fill(np.nan)
-        place = slice(first - start + radius, last - start + radius)
-        strip[place, radius : radius + width] = image[first:last]
-        made = _smooth_strip(strip, down, across, asked)
-        smoothed[rows] = made[: rows.stop - start, :width]
+        left, width = int(asked[0]), int(asked[-1] - asked[0]) + 1
+        shape = (_STRIP + 2 * radius, -(-width // _BLOCK) * _BLOCK + margin)
+        strip = _cut_window(image, start - radius, left - radius, shape)
+        target = smoothed[rows, left : left + width]
+        target[:] = _smooth_strip(strip, down, across)[: target.shape[0], :width]
     return smoothed
 
 
@@ -63,33 +61,57 @@ def sample_gaussian(sigma: float, radius: int) -> NDArray[np.float64]:
     return np.asarray(kernel / kernel.sum())
 
 
-_BLOCK = 64
-"""Side of the blocks [pixel]: about the fastest for kernels of 7 to 101."""
+_STRIP = 128
+"""Rows that are smoothed at a time, a few blocks: what fits into the cache."""
+
+_BLOCK = 32
+"""Side of the blocks [pixel]: the fastest, and too small for a BLAS library to start threads."""
 
 
-def _make_band(kernel: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+def _make_band(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the matrix whose product with a column is its correlation with a kernel."""
-    band = np.zeros((size, size + kernel.size - 1))
-    for row in range(size):
+    band = np.zeros((_BLOCK, _BLOCK + kernel.size - 1))
+    for row in range(_BLOCK):
         band[row, row : row + kernel.size] = kernel
     return band
 
 
-def _find_blocks(wanted: Mask, size: int) -> Mask:
-    """Return which blocks of columns hold anything wanted."""
-    return np.logical_or.reduceat(wanted.any(axis=0), np.arange(0, wanted.shape[1], size))
+def _cut_window(image: Image, row: int, column: int, shape: tuple[int, int]) -> Image:
+    """Return a window of an image that may reach beyond its edges, NaN there."""
+    window = np.full(shape, np.nan, image.dtype)
+    ys, xs = (
+        slice(max(first, 0), max(min(first + length, size), 0))
+        for first, length, size in zip((row, column), shape, image.shape, strict=True)
+    )
+    window[ys.start - row : ys.stop - row, xs.start - column : xs.stop - column] = image[ys, xs]
+    return window
 
 
-def _smooth_strip(strip: Image, down: Image, across: Image, asked: Mask) -> Image:
-    """Smooth some blocks of a strip that comes with its neighbours, NaN where missing."""
+def _smooth_strip(strip: Image, down: Image, across: Image) -> Image:
+    """Smooth a strip that comes with its neighbours, NaN where missing."""
     present = np.isfinite(strip)
-    lines = down @ np.stack([np.where(present, strip, 0), present.astype(strip.dtype)])
-    sums = np.zeros((2, _BLOCK, asked.size * _BLOCK), strip.dtype)
-    for start in _BLOCK * np.flatnonzero(asked):
-        window = lines[:, :, start : start + len(across)]
-        np.matmul(window, across, out=sums[:, :, start : start + _BLOCK])
+    values = np.stack([np.where(present, strip, 0), present], dtype=strip.dtype)
+    lines = np.empty((2, _STRIP, strip.shape[1]), strip.dtype)
+    np.matmul(down, _list_windows(values, down.shape[1], _BLOCK), out=_list_blocks(lines))
+    sums = np.empty(
+        (2, _STRIP, (strip.shape[1] - len(across)) // _BLOCK * _BLOCK + _BLOCK), strip.dtype
+    )
+    np.matmul(_list_windows(lines, _BLOCK, len(across)), across, out=_list_blocks(sums))
     total, weight = sums
     return np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
+
+
+def _list_blocks(images: Image) -> Image:
+    """View images as blocks: (image, row, column, pixel row, pixel column)."""
+    count, height, width = images.shape
+    shape = (count, height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
+    return images.reshape(shape).swapaxes(2, 3)
+
+
+def _list_windows(images: Image, height: int, width: int) -> Image:
+    """View images as overlapping windows, one for each block, ordered as the blocks are."""
+    windows = sliding_window_view(images, (height, width), axis=(1, 2))
+    return windows[:, ::_BLOCK, ::_BLOCK]
 
 
 def fill_holes(image: Image, coverage: Mask, sigma: float, radius: int, passes: int) -> Image:

@@ -14,11 +14,10 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, Protocol
 
-import dask
 import dask.array as da
 import numpy as np
 import xarray as xr
-from dask.delayed import Delayed
+from dask.delayed import Delayed, delayed
 from numpy.typing import NDArray
 
 from phangs_xr.sky import Grid, find_overlap, get_grid
@@ -276,7 +275,7 @@ def map_tiles(
             needed = pixels[window].rechunk(-1).to_delayed()
             # An empty window has no chunk to depend on.
             piece = needed.ravel()[0] if needed.size else np.empty((0, 0), source.dtype)
-            made = dask.delayed(run, pure=True)(piece, origin.window(*window), tile)
+            made = delayed(run, pure=True)(piece, origin.window(*window), tile)
             row.append(da.from_delayed(made, tile.shape, dtype=dtype))
         rows.append(row)
     return _label_like(like, da.block(rows), dtype)
@@ -315,7 +314,7 @@ def _unwrap_number(value: Any) -> Any:
     if not isinstance(value, xr.DataArray):
         return value
     if is_chunked(value):
-        return dask.delayed(float, pure=True)(value.data.to_delayed().item())
+        return delayed(float, pure=True)(value.data.to_delayed().item())
     return float(value)
 
 
@@ -469,7 +468,7 @@ def _reduce_lazily(
         arrays = [da.overlap.overlap(array, reduction.depth, "none") for array in arrays]
     operands = [item for array in arrays for item in (array, "yx")]
     operands += [spans[0], "y", spans[1], "x"]
-    state: Any = dask.delayed(reduction.start, pure=True)()
+    state: Any = delayed(reduction.start, pure=True)()
     for _ in range(reduction.passes):
         looked = da.blockwise(
             _look_at_block,
@@ -487,7 +486,8 @@ def _reduce_lazily(
         partials = list(looked.to_delayed().ravel())
         while len(partials) > 1:
             groups = [partials[i : i + fan_in] for i in range(0, len(partials), fan_in)]
-            partials = [dask.delayed(_merge_some, pure=True)(reduction, group) for group in groups]
-        merged = dask.delayed(_merge_some, pure=True)(reduction, partials)
-        state = dask.delayed(_advance, pure=True)(reduction, state, merged)
-    return dask.delayed(_finish, pure=True)(reduction, state)
+            partials = [delayed(_merge_some, pure=True)(reduction, group) for group in groups]
+        merged = delayed(_merge_some, pure=True)(reduction, partials)
+        state = delayed(_advance, pure=True)(reduction, state, merged)
+    finished: Delayed = delayed(_finish, pure=True)(reduction, state)
+    return finished

@@ -14,7 +14,7 @@ import logging
 import os
 import platform
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -32,8 +32,9 @@ from phangs_xr.io.fits import write_fits
 from phangs_xr.io.tables import read_catalogue, write_table
 from phangs_xr.io.zarr import open_store
 from phangs_xr.lazy import DEFAULT_CHUNK
-from phangs_xr.plan import list_stages
-from phangs_xr.schema import NUMBERS
+from phangs_xr.plan import Plan, find_dependants, list_stages
+from phangs_xr.recipes import Step
+from phangs_xr.schema import NUMBERS, PRODUCTS
 from phangs_xr.stage import run_stage
 from phangs_xr.steps.load import describe_alignment
 from phangs_xr.tiles import Runner
@@ -122,10 +123,8 @@ def run_field(ready: Field, runner: Runner) -> xr.DataTree:
 
 
 def _write_head(ready: Field) -> None:
-    """Write who made the store; drop the records of what is about to be made again."""
-    records = ready.store.read_records()
-    for one in ready.plan.pending:
-        records.pop(one.name, None)
+    """Write who made the store; drop what is about to be made again, and what no longer holds."""
+    records = _keep_records(ready.plan, ready.config.steps, ready.store.read_records())
     ready.store.write_attrs(
         galaxy=ready.config.galaxy,
         recipe=ready.config.recipe,
@@ -137,12 +136,38 @@ def _write_head(ready: Field) -> None:
         inputs={name: dict(one) for name, one in ready.inputs.items()},
         records=records,
     )
+    _drop_products(ready, records)
     for image in ready.images.values():
         for name in BANDS[1:]:
             if image is ready.images.get(name):
                 text = describe_alignment(name, image, ready.images["narrow"])
                 if text:
                     logger.info(text)
+
+
+def _keep_records(plan: Plan, steps: Sequence[Step], records: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the records that still hold: not of pending steps, nor of what other inputs made."""
+    pending = {one.name for one in plan.pending}
+    changed = {
+        one.name
+        for one in plan.pending
+        if one.name in records and records[one.name]["key"] != one.key
+    }
+    outdated = find_dependants(steps, changed) - {one.name for one in plan.steps}
+    return {name: record for name, record in records.items() if name not in pending | outdated}
+
+
+def _drop_products(ready: Field, records: Mapping[str, Any]) -> None:
+    """Delete from the store what no record vouches for, so that no reader takes it for good."""
+    for step in ready.config.steps:
+        record = records.get(step.name)
+        kept = record["outputs"] if record else ()
+        for name in step.outputs:
+            if name not in kept:
+                ready.store.delete(f"{PRODUCTS[name].grid}/{name}")
+        if record is None:
+            for name in step.numbers:
+                ready.store.delete(f"fits/{name}")
 
 
 def _export_fits(ready: Field) -> None:

@@ -118,6 +118,24 @@ def find_makers(steps: Iterable[Step]) -> dict[str, Step]:
     return {name: step for step in steps for name in (*step.outputs, *step.numbers)}
 
 
+def find_dependants(steps: Sequence[Step], names: Collection[str]) -> set[str]:
+    """Return some steps and all that take, directly or not, what these make.
+
+    Parameters
+    ----------
+    steps
+        Of the recipe.
+    names
+        Of the steps to begin with.
+    """
+    makers = find_makers(steps)
+    found = set(names)
+    for step in order_steps(steps):
+        if any(makers[name].name in found for name in _list_needs(step)):
+            found.add(step.name)
+    return found
+
+
 def find_holes(config: Config, steps: Sequence[Step], given: Collection[str]) -> dict[str, Hole]:
     """Return, for each step that cannot be taken, the path from what is missing to its products.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
@@ -58,33 +58,46 @@ class _Work:
     targets: Mapping[str, tuple[ZarrTarget | FitsTarget, ...]] = field(default_factory=dict)
 
 
-def _take_steps(work: _Work, window: Tile) -> dict[str, xr.DataArray]:
-    """Take a stage's steps, in memory, on one window of its grid."""
-    made: dict[str, xr.DataArray] = {}
-    for one in work.steps:
+def _take_steps(work: _Work, window: Tile) -> Iterator[tuple[str, xr.DataArray]]:
+    """Take a stage's steps, in memory, on one window of its grid; hand out each product at once.
+
+    Images are held only as long as a later step takes them.
+    """
+    held: dict[str, xr.DataArray] = {}
+    for number, one in enumerate(work.steps):
         given: dict[str, Any] = {}
         for name in one.inputs:
-            key = f"input {name}" if name in one.step.sources else name
+            key = _name_input(one, name)
             if key in NUMBERS:
                 given[name] = work.numbers[key]
                 continue
-            if key not in made:
-                made[key] = read_overlap(work.images[key], work.grid, window)
-            given[name] = made[key]
+            if key not in held:
+                held[key] = read_overlap(work.images[key], work.grid, window)
+            given[name] = held[key]
         if one.step.numbers:
             given["measured"] = {name: work.numbers[name] for name in one.step.numbers}
-        result = one.step.function(**given, options=one.options)
-        made.update({name: result[name] for name in one.step.outputs if name in result})
-    return made
+        made = one.step.function(**given, options=one.options)
+        del given
+        later = {_name_input(two, name) for two in work.steps[number + 1 :] for name in two.inputs}
+        held = {name: image for name, image in held.items() if name in later}
+        held.update({name: made[name] for name in one.step.outputs if name in later})
+        for name in one.step.outputs:
+            if name in made:
+                yield name, made[name]
+                made = made.drop_vars(name)
+
+
+def _name_input(one: PlannedStep, name: str) -> str:
+    """Return what a step's input is held under: a file may have the name of a product."""
+    return f"input {name}" if name in one.step.sources else name
 
 
 def _work_on_tile(work: _Work, tile: Tile) -> None:
     """Take a stage's steps on one tile, from reading to writing."""
     window = tile.grow(work.halo, work.grid.shape)
-    made = _take_steps(work, window)
-    for name, targets in work.targets.items():
-        block = made[name].values[tile.within(window)]
-        for target in targets:
+    for name, image in _take_steps(work, window):
+        block = image.values[tile.within(window)]
+        for target in work.targets.get(name, ()):
             target[tile.ys, tile.xs] = block
 
 
@@ -113,7 +126,7 @@ def _open_stage(ready: Field, stage: Stage) -> dict[str, xr.DataArray]:
     for one in stage.steps:
         for name in one.step.sources:
             if name in one.inputs:
-                images[f"input {name}"] = ready.images[name]
+                images[_name_input(one, name)] = ready.images[name]
         for name in (*one.image_inputs, *one.step.looks_at):
             if name not in inside and name not in images:
                 images[name] = ready.store.open_image(name)
@@ -151,7 +164,7 @@ def _create_targets(
 ) -> dict[str, tuple[ZarrTarget | FitsTarget, ...]]:
     """Make room for a stage's products."""
     # What the steps label their products with shows on one pixel as well as on all.
-    sample = _take_steps(work, Tile(slice(0, 1), slice(0, 1)))
+    sample = dict(_take_steps(work, Tile(slice(0, 1), slice(0, 1))))
     shape = work.grid.shape
     nothing = xr.DataArray(
         np.broadcast_to(np.float32(0), shape), dims=("y", "x"), coords=work.grid.coords()

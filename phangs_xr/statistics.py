@@ -206,7 +206,7 @@ class Values:
         position = quantile * (self.size - 1)
         rank = np.floor(position)
         low, high = self.find_rank(rank), self.find_rank(np.ceil(position))
-        return low + (high - low) * (position - rank)
+        return float(low + (high - low) * (position - rank))
 
     def find_median(self) -> float:
         """Return the median, the mean of the middle two for an even count."""
@@ -272,20 +272,20 @@ def view_values(counts: Counts) -> Values:
     total, square = _sum_bins(counts, bins)
     exact = decode_values(counts.keys)
     number = counts.key_counts.astype(np.float64)
-    columns = [
-        np.concatenate(pair)
-        for pair in (
-            (first, exact),
-            (last, exact),
-            (counts.counts[bins].astype(np.float64), number),
-            (total, number * exact),
-            (square, number * exact * exact),
-            (bins, (counts.keys >> 16).astype(np.intp)),
-        )
-    ]
-    order = np.argsort(columns[0], kind="stable")
-    ordered = [column[order] for column in columns]
-    return Values(*ordered, weight=np.ones(order.size))  # type: ignore[arg-type]
+    order = np.argsort(np.concatenate([first, exact]), kind="stable")
+
+    def join(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.concatenate([one, other])[order]
+
+    return Values(
+        first=join(first, exact),
+        last=join(last, exact),
+        count=join(counts.counts[bins].astype(np.float64), number),
+        total=join(total, number * exact),
+        square=join(square, number * exact * exact),
+        coarse=np.concatenate([bins, (counts.keys >> 16).astype(np.intp)])[order],
+        weight=np.ones(order.size),
+    )
 
 
 def _sum_bins(
@@ -358,12 +358,12 @@ class AskDistribution:
         """Ask the query; want the bins that it had to guess in."""
         if state.counts is None:
             empty = np.zeros(_BINS, dtype=bool)
-            none = (np.empty(0, dtype=np.uint32), np.empty(0, dtype=np.int64))
-            counts = Counts(*merged, empty, *none)
+            keys, number = np.empty(0, dtype=np.uint32), np.empty(0, dtype=np.int64)
+            counts = Counts(merged[0], merged[1], merged[2], empty, keys, number)
         else:
             old = state.counts
             keys, number = self.merge((old.keys, old.key_counts), merged)
-            refined = old.refined | state.wanted
+            refined = old.refined if state.wanted is None else old.refined | state.wanted
             counts = replace(old, refined=refined, keys=keys, key_counts=number)
         values = view_values(counts)
         answers = self.query(values)
@@ -403,17 +403,17 @@ class AskTogether:
     @property
     def depth(self) -> int:
         """The largest of the parts'."""
-        return max(part.depth for _, part in self.parts)
+        return max(int(part.depth) for _, part in self.parts)
 
     @property
     def cell(self) -> int:
         """The largest of the parts'."""
-        return max(part.cell for _, part in self.parts)
+        return max(int(part.cell) for _, part in self.parts)
 
     @property
     def passes(self) -> int:
         """The most any part needs."""
-        return max(part.passes for _, part in self.parts)
+        return max(int(part.passes) for _, part in self.parts)
 
     def start(self) -> tuple[Any, ...]:
         """Begin all."""

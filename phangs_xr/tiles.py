@@ -8,17 +8,21 @@ mosaic, and the same graph runs on threads of this process and on the workers of
 
 from __future__ import annotations
 
+import ctypes
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from itertools import pairwise, product
 from typing import Any, overload
 
-import dask
 import numpy as np
 import xarray as xr
+from dask.base import compute
 from dask.callbacks import Callback
+from dask.delayed import delayed
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from phangs_xr.errors import InputError
 from phangs_xr.grid import Grid, find_overlap, get_grid, is_one_grid
@@ -170,22 +174,24 @@ class Runner:
             If a cluster's workers die of a task again and again, or its scheduler is gone.
         """
         name = f"{title.split()[0].rstrip(',')}-{uuid.uuid4().hex[:8]}"
-        common = dask.delayed(shared, name=f"shared-{name}", traverse=False)
-        call = dask.delayed(function, name=f"function-{name}", traverse=False)
+        common = delayed(shared, name=f"shared-{name}", traverse=False)
+        task = partial(_run_task, function)
+        call = delayed(task, name=f"function-{name}", traverse=False)
         leaves = [
             call(common, item, dask_key_name=(name, number)) for number, item in enumerate(items)
         ]
         parts: list[Any] = leaves
         while merge is not None and len(parts) > 1:
             groups = [parts[i : i + FAN_IN] for i in range(0, len(parts), FAN_IN)]
-            parts = [dask.delayed(_merge, pure=False)(merge, group) for group in groups]
+            parts = [delayed(_merge, pure=False)(merge, group) for group in groups]
         report = self.on_start(title, len(leaves))
         root = parts[0] if merge is not None else None
         if self.client is not None:
             return self._run_on_cluster(title, leaves, root, report)
         names = {leaf.key for leaf in leaves}
-        with _Progress(names, report):
-            results = dask.compute(*parts, scheduler="threads", num_workers=self.threads)
+        # Tasks run side by side already; more threads for their matrix products get in the way.
+        with _Progress(names, report), threadpool_limits(1, user_api="blas"):
+            results = compute(*parts, scheduler="threads", num_workers=self.threads)
         return results[0] if root is not None else None
 
     def _run_on_cluster(self, title: str, leaves: Sequence[Any], root: Any, report: Advance) -> Any:
@@ -220,6 +226,29 @@ class Runner:
             raise InputError(message) from error
 
 
+def _run_task(function: Callable[[Any, Any], Any], shared: Any, item: Any) -> Any:
+    _return_memory()
+    return function(shared, item)
+
+
+@cache
+def _return_memory() -> None:
+    """Have glibc hand freed images back to the system, and keep what small temporaries need.
+
+    Left to itself it learns from the first freed image to keep as much, per thread, in pieces that
+    the next image may not fit into: a run then takes half as much memory again, and the more the
+    longer it lasts. NumPy asks for large pages from 4 MB on, so images cost little to get anew.
+    """
+    trim_threshold, mmap_threshold = -1, -3
+    try:
+        library = ctypes.CDLL(None)
+        library.mallopt(mmap_threshold, 4 << 20)
+        library.mallopt(trim_threshold, 128 << 20)
+    except (AttributeError, OSError, TypeError):
+        # Another C library, with other habits.
+        return
+
+
 class _Progress(Callback):
     """Report each finished task of a set to a function."""
 
@@ -228,7 +257,7 @@ class _Progress(Callback):
             if key in names:
                 report(1)
 
-        super().__init__(posttask=posttask)
+        super().__init__(posttask=posttask)  # type: ignore[no-untyped-call]
 
 
 def _merge(merge: Callable[[Sequence[Any]], Any], results: Sequence[Any]) -> Any:

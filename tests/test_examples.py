@@ -16,11 +16,12 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 CONFIGS = sorted(EXAMPLES.glob("*.toml"))
 
 SBATCH = """#!/bin/sh
-cp "$1" "$JOBS/script-$$.sh"
-sh "$1" >"$JOBS/$$.log" 2>&1 &
+script="$JOBS/script-$$.sh"
+cp "$1" "$script"
+sh "$script" >"$JOBS/$$.log" 2>&1 &
 echo "Submitted batch job $!"
 """
-"""Runs a job script on this machine at once, as SLURM would do on a node sooner or later."""
+"""Runs a copy of a job script on this machine at once, as SLURM does on a node sooner or later."""
 
 SCANCEL = """#!/bin/sh
 kill "$1" 2>/dev/null || true
@@ -33,7 +34,7 @@ def run_script(name, *arguments, environment=None, cwd=None):
         command,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         cwd=cwd,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
     )
@@ -80,6 +81,7 @@ def test_one_continuum_leaves_the_second_out():
     assert config.options["convert_units"].bandwidth == "rectangular"
 
 
+@pytest.mark.slow
 def test_fields_run_on_local_processes_though_one_fails(small, expected, tmp_path):
     bad = tmp_path / "bad.toml"
     bad.write_text('galaxy = "ngc9999"\n[inputs]\nnarrow = "a.fits"\ncontinuum1 = "b.fits"\n')
@@ -105,7 +107,7 @@ def test_survey_script_asks_for_the_jobs_that_were_meant(small, tmp_path):
         capture_output=True,
         text=True,
         env=place,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -116,6 +118,7 @@ def test_survey_script_asks_for_the_jobs_that_were_meant(small, tmp_path):
         assert option in worker
 
 
+@pytest.mark.slow
 def test_fields_run_on_jobs_of_slurm(small, expected, tmp_path):
     given = load_config(small).inputs.given
     bands = [f'{name} = "{given[name].path}"' for name in ("narrow", "continuum1", "continuum2")]
@@ -142,4 +145,4 @@ def test_fields_run_on_jobs_of_slurm(small, expected, tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(list(jobs.glob("script-*.sh"))) == 1
-    assert_same_files(out / "ngc0628", expected, 3)
+    assert_same_files(out / "ngc0628", expected, 2)

@@ -6,6 +6,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from phangs_xr.qa import figures
+
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 NAMES = ("contsub", "qa")
 
@@ -72,6 +74,7 @@ def test_notebook_has_one_cell_of_inputs_and_it_comes_first(name):
     assert find_inputs(notebook) == [first]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_notebook_runs_without_a_warning(executed, name):
     outputs = list_outputs(executed[0][name])
@@ -79,27 +82,33 @@ def test_notebook_runs_without_a_warning(executed, name):
     assert [one["text"] for one in outputs if one.get("name") == "stderr"] == []
 
 
+@pytest.mark.slow
 def test_contsub_shows_lazy_images_and_then_four_pictures(executed):
     texts = list_texts(executed[0]["contsub"])
     assert any("'anchored'" in text and "dask.array<" in text for text in texts if text)
     assert any(text.startswith(":Layout") and text.count(":Image") == 4 for text in texts if text)
 
 
+@pytest.mark.slow
 def test_contsub_makes_by_hand_what_the_run_stores(executed):
     notebooks, _ = executed
     (text,) = [text for text in list_texts(notebooks["contsub"]) if text and "largest diff" in text]
     assert float(text.split(":")[1].split()[0]) < 1e-5
 
 
+@pytest.mark.slow
 def test_contsub_leaves_the_products_where_it_says(executed):
     _, out = executed
     assert (out / "ngc0628.zarr").is_dir()
     assert len(list(out.glob("ngc0628_*.fits"))) == 18
 
 
+@pytest.mark.slow
 def test_qa_draws_every_figure_and_writes_the_report(executed):
     notebooks, out = executed
     drawn = [text for text in list_texts(notebooks["qa"]) if text and text.startswith(":")]
     source = "\n".join(cell.source for cell in notebooks["qa"].cells)
-    assert len(drawn) == source.count("figures.plot_") == 8
+    names = [name for name in figures.__all__ if name.startswith("plot_")]
+    assert [name for name in names if f"figures.{name}(" not in source] == []
+    assert len(drawn) == len(names)
     assert (out / "qa" / "report.html").stat().st_size > 100_000

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
+from dataclasses import field as attribute
+from functools import cached_property, partial
 from typing import Any
 
 import holoviews as hv
@@ -42,7 +43,11 @@ STRETCHES: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
 
 PRODUCT = "anchored"
 
+_REACH = 0.5
+"""Distance from a nebula's centre at which a tap still means it [arcsec]."""
+
 Range = tuple[float, float] | None
+Line = NDArray[np.float64]
 
 
 @dataclass
@@ -53,20 +58,38 @@ class Views:
     ----------
     field
         A finished run, lazily opened.
+    nebulae
+        Its `/nebulae`, empty if there are none.
     """
 
     field: xr.DataTree
-    _whole: dict[str, xr.DataArray] = field(default_factory=dict, init=False, repr=False)
+    nebulae: xr.Dataset
+    _whole: dict[str, xr.DataArray] = attribute(default_factory=dict, init=False, repr=False)
 
     @property
     def names(self) -> list[str]:
         """The products on HST's grid."""
         return [name for name in PRODUCTS if name in self.field["hst"].data_vars]
 
-    @property
+    @cached_property
     def plane(self) -> OffsetPlane:
         """Where all of them lie."""
         return OffsetPlane(get_grid(find_product(self.field, "halpha")))
+
+    @cached_property
+    def places(self) -> tuple[Line, Line]:
+        """Offsets of the nebulae [arcsec]."""
+        if "ra" not in self.nebulae or "dec" not in self.nebulae:
+            return np.empty(0), np.empty(0)
+        return place_on_sky(self.plane, self.nebulae["ra"].values, self.nebulae["dec"].values)
+
+    @cached_property
+    def outlines(self) -> list[hv.Curve]:
+        """The outlines of the nebulae, to be laid over a map."""
+        if not has_product(self.field, "nebula_mask"):
+            return []
+        ra, dec = trace_outlines(find_product(self.field, "nebula_mask"))
+        return [draw_line(self.plane, *place_on_sky(self.plane, ra, dec))] if ra.size else []
 
     def get_whole(self, name: str) -> xr.DataArray:
         """Return a product reduced to about twice what fits on the screen, read once."""
@@ -105,9 +128,21 @@ class Views:
         return reduce_image(whole.isel(y=rows, x=columns), SCREEN)
 
     def draw(
-        self, name: str, stretch: str, x_range: Range = None, y_range: Range = None
-    ) -> hv.Image:
-        """Return the picture of a product in a window, its colours those of the whole image."""
+        self, name: str, stretch: str, ids: str, x_range: Range = None, y_range: Range = None
+    ) -> hv.Overlay:
+        """Return the picture of a product in a window, its colours those of the whole image.
+
+        Parameters
+        ----------
+        name
+            Of the product.
+        stretch
+            One of `STRETCHES`.
+        ids
+            Nebulae to mark, as `read_ids` reads them.
+        x_range, y_range
+            Offsets [arcsec]; the whole image if None.
+        """
         image = self.read(name, x_range, y_range)
         finite = self.get_whole(name).values
         finite = finite[np.isfinite(finite)]
@@ -122,17 +157,56 @@ class Views:
             kdims=self.plane.dims,
             vdims=["brightness", "flux"],
         )
-        unit = PRODUCTS[name].units or "no unit"
-        ends = f"{format_number(float(low))} to {format_number(float(high))}"
-        title = f"{PRODUCTS[name].long_name}: {ends} [{unit}]"
-        return both.opts(
+        both = both.opts(
             cmap=FLUX_MAP,
             clim=(0, 1),
-            title=title,
             tools=["hover"],
             hover_tooltips=[("value", "@flux")],
             backend="bokeh",
         )
+        unit = PRODUCTS[name].units or "no unit"
+        ends = f"{format_number(float(low))} to {format_number(float(high))}"
+        return hv.Overlay([both, *self.outlines, self._mark(ids)]).opts(
+            title=f"{PRODUCTS[name].long_name}: {ends} [{unit}]",
+            bgcolor=SKY_COLOUR,
+            data_aspect=1,
+            frame_width=SCREEN,
+            frame_height=SCREEN,
+            invert_xaxis=self.plane.is_upright,
+            active_tools=["wheel_zoom", "pan"],
+            backend="bokeh",
+        )
+
+    def _mark(self, ids: str) -> hv.Points:
+        chosen = read_ids(ids, self.nebulae)
+        x, y = self.places
+        marks = hv.Points((x[chosen], y[chosen]), kdims=self.plane.dims)
+        look = {"marker": "cross", "size": 22, "color": "white", "line_width": 1.5}
+        return marks.opts(**look, backend="bokeh")
+
+    def find_nebula(self, x: float | None, y: float | None) -> str:
+        """Return the ID of the nebula nearest to a place on the map, nothing if all are far."""
+        if x is None or y is None or self.places[0].size == 0:
+            return ""
+        distance = np.hypot(self.places[0] - x, self.places[1] - y)
+        index = int(np.argmin(distance))
+        radius = np.sqrt(float(self.nebulae["area"].values[index]) / np.pi)
+        near = distance[index] <= max(2 * radius, _REACH)
+        return write_ids([index], self.nebulae) if near else ""
+
+
+def read_ids(text: str, nebulae: xr.Dataset) -> list[int]:
+    """Return the indices of nebulae from their IDs, separated by commas; others are left out."""
+    if "region_ID" not in nebulae.variables:
+        return []
+    known = {f"{value:g}": index for index, value in enumerate(nebulae["region_ID"].values)}
+    names = (name.strip() for name in text.split(","))
+    return [known[name] for name in names if name in known]
+
+
+def write_ids(indices: Sequence[int], nebulae: xr.Dataset) -> str:
+    """Return the IDs of some nebulae, separated by commas."""
+    return ", ".join(f"{value:g}" for value in nebulae["region_ID"].values[list(indices)])
 
 
 def find_window(
@@ -168,20 +242,32 @@ def build_app(tree: xr.DataTree) -> Any:
         If Panel is not installed, or the field has no `halpha`.
     """
     pn = require_panel()
-    views = Views(tree)
+    nebulae = tree["nebulae"].to_dataset() if "nebulae" in tree.children else xr.Dataset()
+    views = Views(tree, nebulae)
     names = {f"{PRODUCTS[name].long_name} ({name})": name for name in views.names}
     first = PRODUCT if PRODUCT in views.names else "halpha"
     product = pn.widgets.Select(name="Product", options=names, value=first, width=420)
     stretch = pn.widgets.Select(name="Stretch", options=list(STRETCHES), value="asinh", width=160)
-    picture = hv.DynamicMap(pn.bind(views.draw, product, stretch), streams=[hv.streams.RangeXY()])
-    head = pn.Row(product, stretch)
-    nebulae = tree["nebulae"].to_dataset() if "nebulae" in tree.children else xr.Dataset()
+    chosen = pn.widgets.TextInput(name="Nebulae (IDs, separated by commas)", width=300)
+    picture = hv.DynamicMap(
+        pn.bind(views.draw, product, stretch, chosen), streams=[hv.streams.RangeXY()]
+    )
+    tap = hv.streams.Tap(source=picture)
+    tap.add_subscriber(partial(_take_tap, views, chosen))
+    plots = [pn.pane.HoloViews(picture, backend="bokeh")]
     try:
-        plots, selection = _link_nebulae(views, picture, nebulae)
+        plots.append(_link_fluxes(pn, views, chosen))
     except InputError as error:
-        return pn.Column(head, _frame_map(views, [picture]), pn.pane.Str(f"No nebulae: {error}"))
-    details = pn.bind(partial(_show_selected, pn, tree, nebulae), selection.param.index)
-    return pn.Column(head, pn.pane.HoloViews(plots, backend="bokeh"), details)
+        plots.append(pn.pane.Str(f"No nebulae: {error}"))
+    details = pn.bind(partial(_show_chosen, pn, tree, nebulae), chosen)
+    left = pn.Column(pn.Row(product, stretch, chosen), plots[0], details)
+    return pn.Row(left, *plots[1:])
+
+
+def _take_tap(views: Views, chosen: Any, x: float | None = None, y: float | None = None) -> None:
+    found = views.find_nebula(x, y)
+    if found:
+        chosen.value = found
 
 
 def require_panel() -> Any:
@@ -203,50 +289,60 @@ def require_panel() -> Any:
     return panel
 
 
-def _frame_map(views: Views, layers: list[Any]) -> hv.Overlay:
-    overlay = layers[0]
-    for layer in layers[1:]:
-        overlay = overlay * layer
-    size = {"data_aspect": 1, "frame_width": SCREEN, "invert_xaxis": views.plane.is_upright}
-    return overlay.opts(
-        bgcolor=SKY_COLOUR, active_tools=["wheel_zoom", "pan"], **size, backend="bokeh"
-    )
-
-
-def _link_nebulae(
-    views: Views, picture: hv.DynamicMap, nebulae: xr.Dataset
-) -> tuple[hv.Layout, hv.streams.Selection1D]:
-    """Put the nebulae on the map and beside it; all share one table, and so their selection."""
-    table = tabulate_nebulae(views.field, nebulae, PRODUCT)
-    plane = views.plane
-    taken = {dimension.name for dimension in plane.dims}
-    others = [one for one in table.dimensions() if one.name not in taken]
-    points = hv.Points(table, kdims=plane.dims, vdims=others).opts(
-        size=9,
-        fill_alpha=0.0,
-        line_color="white",
-        selection_line_color="#e69f00",
-        nonselection_line_alpha=0.4,
-        tools=["tap", "box_select", "hover"],
-        hover_tooltips=[("ID", "@region_ID")],
-        backend="bokeh",
-    )
-    layers = [picture]
-    if has_product(views.field, "nebula_mask"):
-        ra, dec = trace_outlines(find_product(views.field, "nebula_mask"))
-        layers.append(draw_line(plane, *place_on_sky(plane, ra, dec)))
+def _link_fluxes(pn: Any, views: Views, chosen: Any) -> Any:
+    """Put the flux figures beside the map: what is chosen here is chosen there, and back."""
+    table = tabulate_nebulae(views.field, views.nebulae, PRODUCT)
+    points = []
     fluxes = draw_fluxes(table, PRODUCT, find_flux_limits(table, PRODUCT))
-    ratios = plot_ratio_by_flux(views.field, nebulae, product=PRODUCT, table=table)
-    layout = hv.Layout([_frame_map(views, [*layers, points]), fluxes, ratios]).cols(3)
-    layout = layout.opts(shared_datasource=True, merge_tools=False, backend="bokeh")
-    return layout, hv.streams.Selection1D(source=points)
+    ratios = plot_ratio_by_flux(views.field, views.nebulae, product=PRODUCT, table=table)
+    sources: list[Any] = []
+    overlays = []
+    for overlay in (fluxes, ratios):
+        layers = [
+            layer.opts(hooks=[partial(_keep_source, sources=sources)], backend="bokeh")
+            if isinstance(layer, hv.Points) and not layer.label
+            else layer
+            for layer in overlay
+        ]
+        points += [layer for layer in layers if isinstance(layer, hv.Points) and not layer.label]
+        overlays.append(overlay.clone(layers))
+    layout = hv.Layout(overlays).cols(1)
+    layout = layout.opts(shared_datasource=True, backend="bokeh")
+    for one in points:
+        selection = hv.streams.Selection1D(source=one)
+        selection.add_subscriber(partial(_take_selection, views, chosen))
+
+    def mark(event: Any) -> None:
+        indices = read_ids(event.new, views.nebulae)
+        # A tap is told of outside the lock that protects what the browser is sent.
+        pn.state.execute(partial(_select, sources, indices), schedule=True)
+
+    chosen.param.watch(mark, "value")
+    return pn.pane.HoloViews(layout, backend="bokeh")
 
 
-def _show_selected(pn: Any, tree: xr.DataTree, nebulae: xr.Dataset, index: Sequence[int]) -> Any:
-    """Return cut-outs and numbers of the first nebulae that are selected."""
-    chosen = list(index)[:COUNT]
+def _select(sources: list[Any], indices: list[int]) -> None:
+    for source in sources:
+        if list(source.selected.indices) != indices:
+            source.selected.indices = indices
+
+
+def _keep_source(plot: Any, element: Any, *, sources: list[Any]) -> None:
+    """Remember the table behind some points (bokeh hook)."""
+    if plot.handles["source"] not in sources:
+        sources.append(plot.handles["source"])
+
+
+def _take_selection(views: Views, chosen: Any, index: Sequence[int] = ()) -> None:
+    if index:
+        chosen.value = write_ids(index, views.nebulae)
+
+
+def _show_chosen(pn: Any, tree: xr.DataTree, nebulae: xr.Dataset, ids: str) -> Any:
+    """Return cut-outs and numbers of the first nebulae that are chosen."""
+    chosen = read_ids(ids, nebulae)[:COUNT]
     if not chosen:
-        return pn.pane.Str("Tap a nebula on the map or in a plot, or select several by a box.")
+        return pn.pane.Str("Tap a nebula on the map, select some in a plot, or type their IDs.")
     table = pn.pane.HTML(format_table(*_list_numbers(nebulae.isel(nebula=chosen))))
     try:
         cutouts = pn.pane.HoloViews(plot_gallery(tree, nebulae, chosen=chosen), backend="bokeh")
@@ -257,7 +353,7 @@ def _show_selected(pn: Any, tree: xr.DataTree, nebulae: xr.Dataset, index: Seque
 
 def _list_numbers(nebulae: xr.Dataset) -> tuple[list[str], list[list[str]]]:
     """Return the headings, with units, and the rows of a table of nebulae."""
-    names = [str(name) for name, one in nebulae.data_vars.items() if one.dims == ("nebula",)]
+    names = sorted(str(name) for name, one in nebulae.data_vars.items() if one.dims == ("nebula",))
     units = [str(nebulae[name].attrs.get("units", "")) for name in names]
     heads = [f"{name} [{unit}]" if unit else name for name, unit in zip(names, units, strict=True)]
     rows = [["region_ID", *(f"{value:g}" for value in nebulae["region_ID"].values)]]
@@ -291,4 +387,9 @@ def serve_app(tree: xr.DataTree, *, port: int = 0, show: bool = True) -> None:
     find_product(tree, "halpha")
     hv.extension("bokeh", logo=False)
     title = f"phangs_xr: {tree.attrs.get('galaxy', 'field')}"
-    pn.serve(partial(build_app, tree), port=port, address="localhost", show=show, title=title)
+
+    def visit() -> Any:
+        return build_app(tree)
+
+    # Panel calls plain functions only, once for each visitor.
+    pn.serve(visit, port=port, address="localhost", show=show, title=title)

@@ -19,6 +19,7 @@ from bokeh.models import CustomJSHover, FixedTicker, HoverTool
 from holoviews.plotting.mpl import LayoutPlot
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
@@ -221,10 +222,29 @@ def hide_labels(plot: Any, element: Any, *, rows: bool, columns: bool) -> None:
             coordinate.set_axislabel("")
 
 
-def rasterise(plot: Any, element: Any) -> None:
-    """Keep a mesh as pixels in a PDF, not as a shape per cell (matplotlib hook)."""
-    if isinstance(plot.handles["artist"], QuadMesh):
-        plot.handles["artist"].set_rasterized(True)
+def show_as_image(plot: Any, element: Any) -> None:
+    """Replace a regular mesh by the image it is (matplotlib hook).
+
+    A PDF would hold a shape for each cell, or a picture of the whole page for each mesh.
+    """
+    mesh = plot.handles["artist"]
+    if not isinstance(mesh, QuadMesh):
+        return
+    corners = mesh.get_coordinates()
+    (left, bottom), (right, top) = corners[0, 0], corners[-1, -1]
+    image = AxesImage(
+        plot.handles["axis"],
+        cmap=mesh.cmap,
+        norm=mesh.norm,
+        interpolation="none",
+        origin="lower",
+        extent=(left, right, bottom, top),
+        zorder=mesh.get_zorder(),
+    )
+    image.set_data(mesh.get_array().reshape(corners.shape[0] - 1, corners.shape[1] - 1))
+    mesh.remove()
+    plot.handles["axis"].add_image(image)
+    plot.handles["artist"] = image
 
 
 class _PlainLayout(LayoutPlot):  # type: ignore[misc]
@@ -359,7 +379,7 @@ def draw_bar(
     }
     # HoloViews would draw the whole figure anew for each bar.
     hook = partial(_add_bar, label=label, places=places, names=names)
-    return {"bokeh": bokeh, "mpl": {"colorbar": False, "hooks": [rasterise, hook]}}
+    return {"bokeh": bokeh, "mpl": {"colorbar": False, "hooks": [show_as_image, hook]}}
 
 
 def _add_bar(plot: Any, element: Any, *, label: str, places: list[float], names: list[str]) -> None:

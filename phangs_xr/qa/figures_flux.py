@@ -34,7 +34,7 @@ _BINS = 8
 _FEWEST = 5
 _RATIO_LIMITS = (1 / 3, 3.0)
 _RATIO_REACH = 30.0
-_PLOT = {"frame_width": 400, "frame_height": 400, "active_tools": ["box_select"]}
+_PLOT = {"frame_width": 400, "frame_height": 400, "default_tools": ["wheel_zoom", "save", "reset"]}
 _LARGE = {"size": 8, "line_alpha": 0.6, "line_color": BLACK, "line_width": 0.5}
 
 
@@ -200,7 +200,8 @@ def _options_of_points(table: hv.Dataset) -> dict[str, Any]:
         "line_alpha": 0,
         "fill_alpha": 0.8,
         "nonselection_fill_alpha": 0.08,
-        "tools": ["hover", "box_select", "lasso_select", "tap"],
+        # The first tool that drags is the one that is active.
+        "tools": ["box_select", "lasso_select", "pan", "box_zoom", "tap", "hover"],
         "hover_tooltips": [*tooltips, ("class", "@group")],
     }
 

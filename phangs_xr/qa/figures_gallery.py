@@ -25,7 +25,6 @@ from phangs_xr.qa.draw import (
     format_number,
     frame,
     put_on_paper,
-    rasterise,
     style,
 )
 from phangs_xr.qa.nebula_table import FULL
@@ -47,6 +46,7 @@ _GAP, _TITLE = 0.04, 0.34
 _SMALLEST, _MARGIN = 4.0, 2.0
 """Of a nebula's cut-out: least side [arcsec], and side over the nebula's diameter."""
 
+_EXPLANATION = "; line: nebula mask; each pair in one colour scale"
 _DIMS = ("sheet_x", "sheet_y")
 
 Line = NDArray[np.float64]
@@ -156,7 +156,7 @@ def plot_gallery(
     layers = [_draw_sheet(pairs, corners, size), *_draw_marks(pairs, corners)]
     panel = frame(
         hv.Overlay(layers),
-        title=f"Fluxes in {FLUX_UNIT}; line: nebula mask; each pair in one colour scale",
+        title=f"Fluxes in {FLUX_UNIT}{_EXPLANATION if columns > 2 else ''}",
         xlim=(0, size[0]),
         ylim=(0, size[1]),
         show_legend=False,
@@ -246,7 +246,7 @@ def _draw_sheet(
         cmap=FLUX_MAP,
         clim=(0, 1),
         clipping_colors=colours,
-        mpl={"hooks": [rasterise], "interpolation": "nearest"},
+        mpl={"interpolation": "none"},
     )
 
 
@@ -265,8 +265,8 @@ def _draw_marks(pairs: list[Cutouts], corners: list[tuple[float, float]]) -> lis
             bars += [ends, np.full((1, 2), np.nan)]
             names.append((start + 0.07 + length / 2, bottom + 0.15, f"{arcsec:g}″"))
             titles.append((start + 0.5, bottom + 1 + _TITLE / 2, title))
-    thin = {"bokeh": {"line_width": 1}, "mpl": {"linewidth": 0.6}}
-    thick = {"bokeh": {"line_width": 3}, "mpl": {"linewidth": 2.0}}
+    thin: dict[str, Any] = {"bokeh": {"line_width": 1}, "mpl": {"linewidth": 0.6}}
+    thick: dict[str, Any] = {"bokeh": {"line_width": 3}, "mpl": {"linewidth": 2.0}}
     return [
         style(hv.Curve(np.concatenate(outlines), *_DIMS), color=OUTLINE, **thin),
         style(hv.Curve(np.concatenate(bars), *_DIMS), color="white", **thick),

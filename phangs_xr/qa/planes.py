@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from phangs_xr.grid import Grid, get_grid
-from phangs_xr.qa.draw import rasterise
+from phangs_xr.qa.draw import show_as_image
 
 Axes = Literal["offset", "sky"]
 """Offsets from the centre [arcsec], in either backend; or RA and Dec, in matplotlib alone."""
@@ -163,7 +163,7 @@ class SkyPlane:
         """Return a QuadMesh: WCSAxes cannot show an Image of HoloViews."""
         rows, columns = _find_edges(image, self.grid)
         mesh = hv.QuadMesh((columns, rows, values), kdims=self.dims, vdims=[value])
-        return mesh.opts(hooks=[rasterise], backend="matplotlib")
+        return mesh.opts(hooks=[show_as_image], backend="matplotlib")
 
     def options(self) -> dict[str, dict[str, Any]]:
         """Set the projection."""

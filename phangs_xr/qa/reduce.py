@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from phangs_xr.grid import Grid, get_grid
 from phangs_xr.lazy import DEFAULT_CHUNK, Block
 from phangs_xr.qa.products import find_product
+from phangs_xr.schema import PRODUCTS
 from phangs_xr.statistics import decode_values, encode_values
 from phangs_xr.tiles import Measurement, Runner, run_reductions
 
@@ -115,22 +116,18 @@ class Overview:
 
 @dataclass(frozen=True)
 class ReduceToOverview:
-    """Reduce images to the means of blocks and the counts of some of their pixels, in one pass.
+    """Reduce an image to the means of blocks and the counts of some of its pixels, in one pass.
 
     Parameters
     ----------
     factor
         Side of a block [pixel].
     stride
-        Distance of the pixels that are counted.
-    averaged, counted
-        Which of the images, by their index, are averaged and counted.
+        Distance of the pixels that are counted; 0 counts none.
     """
 
     factor: int
-    stride: int
-    averaged: tuple[int, ...]
-    counted: tuple[int, ...]
+    stride: int = 0
     depth: int = 0
     passes: int = 1
 
@@ -144,12 +141,13 @@ class ReduceToOverview:
 
     def look(self, state: Any, block: Block) -> Any:
         """Average and count one chunk."""
+        image = block.owned[0]
         first = tuple(offset // self.factor for offset in block.offset)
-        means = [average_blocks(block.owned[index], self.factor) for index in self.averaged]
-        counts = [self._count(block.owned[index], block.offset) for index in self.counted]
-        return {first: means}, counts
+        return {first: average_blocks(image, self.factor)}, self._count(image, block.offset)
 
     def _count(self, image: Image, offset: tuple[int, int]) -> NDArray[np.int64]:
+        if not self.stride:
+            return np.zeros(_BINS, dtype=np.int64)
         rows, columns = (slice(-start % self.stride, None, self.stride) for start in offset)
         sample = image[rows, columns]
         keys = encode_values(sample[np.isfinite(sample)])
@@ -157,8 +155,7 @@ class ReduceToOverview:
 
     def merge(self, one: Any, other: Any) -> Any:
         """Put the chunks' means beside each other, add the counts."""
-        counts = [mine + others for mine, others in zip(one[1], other[1], strict=True)]
-        return {**one[0], **other[0]}, counts
+        return {**one[0], **other[0]}, one[1] + other[1]
 
     def advance(self, state: Any, merged: Any) -> Any:
         """Be done."""
@@ -168,18 +165,17 @@ class ReduceToOverview:
         """Tell whether the pass is over."""
         return state is not None
 
-    def finish(self, state: Any) -> tuple[list[Image], list[NDArray[np.int64]]]:
-        """Return the mean images, in the order of `averaged`, and the counts of `counted`."""
+    def finish(self, state: Any) -> tuple[Image, NDArray[np.int64]]:
+        """Return the image of means and the counts."""
         chunks, counts = state
         shape = [
-            max(first[axis] + means[0].shape[axis] for first, means in chunks.items() if means)
+            max(first[axis] + means.shape[axis] for first, means in chunks.items())
             for axis in (0, 1)
         ]
-        images = [np.full(shape, np.nan, dtype=np.float32) for _ in self.averaged]
+        image = np.full(shape, np.nan, dtype=np.float32)
         for (row, column), means in chunks.items():
-            for image, mean in zip(images, means, strict=True):
-                image[row : row + mean.shape[0], column : column + mean.shape[1]] = mean
-        return images, counts
+            image[row : row + means.shape[0], column : column + means.shape[1]] = means
+        return image, counts
 
 
 def average_blocks(image: Image, factor: int) -> NDArray[np.float32]:
@@ -263,10 +259,20 @@ def average_image(
         As of `reduce_image`.
     """
     grid = get_grid(image)
-    factor = choose_factor(grid.shape, side)
-    measurement = Measurement(ReduceToOverview(factor, 1, (0,), ()), (image,))
-    means, _ = run_reductions({"view": measurement}, runner or Runner(), "draw")["view"]
-    return _label_means(means[0], grid, factor, image.attrs)
+    reduction = ReduceToOverview(choose_factor(grid.shape, side))
+    means, _ = _run(reduction, image, runner)
+    return _label_means(means, grid, reduction.factor, image.attrs)
+
+
+def _run(
+    reduction: ReduceToOverview, image: xr.DataArray, runner: Runner | None
+) -> tuple[Image, NDArray[np.int64]]:
+    measurement = Measurement(reduction, (image,))
+    name = str(image.name)
+    found: tuple[Image, NDArray[np.int64]] = run_reductions(
+        {name: measurement}, runner or Runner(), "draw"
+    )[name]
+    return found
 
 
 def reduce_field(field: xr.DataTree, runner: Runner | None = None, *, side: int = SIDE) -> Overview:
@@ -293,29 +299,19 @@ def reduce_field(field: xr.DataTree, runner: Runner | None = None, *, side: int 
     """
     grid = get_grid(find_product(field, "halpha"))
     images = field["hst"].data_vars
-    averaged = [name for name in MAPPED if name in images]
-    counted = [name for name in COUNTED if name in images]
-    names = [*averaged, *(name for name in counted if name not in averaged)]
     factor = choose_factor(grid.shape, side)
-    reduction = ReduceToOverview(
-        factor,
-        math.ceil(math.sqrt(grid.shape[0] * grid.shape[1] / SAMPLE)),
-        tuple(names.index(name) for name in averaged),
-        tuple(names.index(name) for name in counted),
-    )
-    measurement = Measurement(reduction, tuple(images[name] for name in names))
-    means, counts = run_reductions({"overview": measurement}, runner or Runner(), "draw")[
-        "overview"
-    ]
-    reduced = {
-        name: _label_means(mean, grid, factor, images[name].attrs)
-        for name, mean in zip(averaged, means, strict=True)
-    }
-    histograms = {
-        name: PixelHistogram(count, str(images[name].attrs.get("units", "")), reduction.stride)
-        for name, count in zip(counted, counts, strict=True)
-    }
-    return Overview(grid, xr.Dataset(reduced), factor, histograms)
+    stride = math.ceil(math.sqrt(grid.shape[0] * grid.shape[1] / SAMPLE))
+    means, histograms = {}, {}
+    # One image after the other: together they would take several times the memory.
+    for name in (one for one in PRODUCTS if one in {*MAPPED, *COUNTED} and one in images):
+        reduction = ReduceToOverview(factor, stride if name in COUNTED else 0)
+        mean, counts = _run(reduction, images[name], runner)
+        if name in MAPPED:
+            means[name] = _label_means(mean, grid, factor, images[name].attrs)
+        if name in COUNTED:
+            units = str(images[name].attrs.get("units", ""))
+            histograms[name] = PixelHistogram(counts, units, stride)
+    return Overview(grid, xr.Dataset(means), factor, histograms)
 
 
 def _label_means(

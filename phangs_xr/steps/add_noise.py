@@ -91,6 +91,8 @@ def draw_noise(
         ys = slice(max(row * CELL - rows[0], 0), (row + 1) * CELL - rows[0])
         xs = slice(max(column * CELL - columns[0], 0), (column + 1) * CELL - columns[0])
         part = noisy[ys, xs]
+        if np.isnan(part).all():
+            continue
         y, x = rows[0] + ys.start - row * CELL, columns[0] + xs.start - column * CELL
         cell = _draw_cell(seed, stream, row, column)[y : y + part.shape[0], x : x + part.shape[1]]
         part += (cell * np.float32(rms)).astype(image.dtype, copy=False)

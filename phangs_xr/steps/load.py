@@ -54,7 +54,7 @@ def overlap_window(piece: Image, source: Grid, target: Grid, *, factor: float) -
     Returns
     -------
     NDArray
-        Shape of `target`; NaN where not fully covered, and where it meets a missing pixel.
+        Shape of `target`; NaN where not fully covered by pixels that are not missing.
     """
     if 0 in piece.shape:
         return np.full(target.shape, np.nan, dtype=piece.dtype)
@@ -63,10 +63,15 @@ def overlap_window(piece: Image, source: Grid, target: Grid, *, factor: float) -
         # Taken literally, ICRS and FK5 would be half a pixel apart: see `is_one_grid`.
         projections[0].wcs.radesys = projections[1].wcs.radesys
         projections[0].wcs.equinox = projections[1].wcs.equinox
-    values, covered = reproject_exact(
-        (remove_padding(piece), projections[0]), projections[1], shape_out=target.shape
+    known = remove_padding(piece)
+    missing = np.isnan(known)
+    # NaN would also spread to pixels that it meets in a corner, or by rounding alone.
+    pair = np.stack([np.where(missing, 0, known), ~missing])
+    (values, valid), covered = reproject_exact(
+        (pair, projections[0]), projections[1], shape_out=(2, *target.shape)
     )
-    return np.where(covered >= FULL, values * factor, np.nan)
+    whole = valid * covered[0] >= FULL
+    return np.divide(values * factor, valid, out=np.full_like(values, np.nan), where=whole)
 
 
 def align_image(image: xr.DataArray, narrow: xr.DataArray) -> xr.DataArray:

@@ -114,7 +114,7 @@ def find_sources(
     column = padded[rows, columns].reshape(-1, side)
     found = _measure_sources(column, centres, options, std)
     owner = (found[:, 1] // side).astype(np.intp)
-    return found + (peaks - centres)[owner, ::-1]
+    return np.asarray(found + (peaks - centres)[owner, ::-1])
 
 
 def _measure_sources(

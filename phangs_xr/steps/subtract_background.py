@@ -201,7 +201,7 @@ def _accumulate(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _describe(
-    values: NDArray[np.float64],
+    values: Image,
     centre: NDArray[np.float64],
     sums: NDArray[np.float64],
     squares: NDArray[np.float64],
@@ -259,31 +259,27 @@ def evaluate_spline(
     rows, columns
         Positions in the mesh [box, 0 at the first box's centre], 1-D.
     """
-    if mesh.min() == mesh.max():
-        # As with filters wider than the mesh.
-        return np.full((rows.size, columns.size), mesh.min())
-    values = ndimage.spline_filter(mesh, order=3, mode="reflect")
-    for axis, positions in enumerate((rows, columns)):
-        index, weight = _weigh_neighbours(positions, mesh.shape[axis])
-        values = np.moveaxis(values, axis, 0)
-        values = sum(
-            weight[i].reshape(-1, *[1] * (values.ndim - 1)) * values[index[i]] for i in range(4)
-        )
-        values = np.moveaxis(values, 0, axis)
-    return np.clip(values, mesh.min(), mesh.max())
+    coefficients = ndimage.spline_filter(mesh, order=3, mode="reflect")
+    down, across = (
+        _weigh_coefficients(positions, size)
+        for positions, size in zip((rows, columns), mesh.shape, strict=True)
+    )
+    level = down @ coefficients @ across.T
+    return np.clip(level, mesh.min(), mesh.max(), out=level)
 
 
-def _weigh_neighbours(
-    positions: NDArray[np.float64], size: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the 4 coefficients each position of a cubic B-spline needs, and their weights."""
+def _weigh_coefficients(positions: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Return what each coefficient of a cubic B-spline weighs at some positions, one row each."""
     first = np.floor(positions).astype(np.int64)
     t = positions - first
-    weight = np.stack(
-        [(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3]
-    )
-    index = (first + np.arange(-1, 3)[:, None]) % (2 * size)
-    return np.where(index < size, index, 2 * size - 1 - index), weight / 6
+    weights = (1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3
+    result = np.zeros((positions.size, size))
+    for offset, weight in zip(range(-1, 3), weights, strict=True):
+        index = (first + offset) % (2 * size)
+        index = np.where(index < size, index, 2 * size - 1 - index)
+        # Mirrored ones may coincide.
+        result[np.arange(positions.size), index] += weight / 6
+    return result
 
 
 def draw_background(

@@ -98,7 +98,9 @@ def _smooth_strip(strip: Image, down: Image, across: Image) -> Image:
     )
     np.matmul(_list_windows(lines, _BLOCK, len(across)), across, out=_list_blocks(sums))
     total, weight = sums
-    return np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
+    smoothed: Image = np.full_like(total, np.nan)
+    np.divide(total, weight, out=smoothed, where=weight > 0)
+    return smoothed
 
 
 def _list_blocks(images: Image) -> Image:

@@ -17,7 +17,9 @@ from typing import Any, Protocol
 import dask.array as da
 import numpy as np
 import xarray as xr
+from dask.base import tokenize
 from dask.delayed import Delayed, delayed
+from dask.highlevelgraph import HighLevelGraph
 from numpy.typing import NDArray
 
 from phangs_xr.sky import Grid, find_overlap, get_grid
@@ -402,30 +404,28 @@ class _Span:
 
 
 def _look_at_block(
-    *operands: Any,
-    reduction: Reduction,
     state: Any,
+    arrays: Sequence[NDArray[Any]],
+    row: _Span,
+    column: _Span,
+    *,
+    reduction: Reduction,
     origin: tuple[int, int],
     shape: tuple[int, int],
-) -> NDArray[Any]:
-    *arrays, row_spans, column_spans = operands
-    row, column = row_spans[0], column_spans[0]
-    result = np.empty((1, 1), dtype=object)
+) -> Any:
     if reduction.is_done(state):
-        return result
+        return None
     block = Block(tuple(arrays), (row.core, column.core), (row.start, column.start), origin, shape)
-    result[0, 0] = reduction.look(state, block)
-    return result
+    return reduction.look(state, block)
 
 
-def _advance(reduction: Reduction, state: Any, merged: NDArray[Any] | None) -> Any:
+def _advance(reduction: Reduction, state: Any, merged: Any) -> Any:
     return state if merged is None else reduction.advance(state, merged)
 
 
 def _merge_some(reduction: Reduction, partials: Sequence[Any]) -> Any:
     merged = None
-    for item in partials:
-        part = item[0, 0] if isinstance(item, np.ndarray) and item.dtype == object else item
+    for part in partials:
         if part is not None:
             merged = part if merged is None else reduction.merge(merged, part)
     return merged
@@ -458,36 +458,34 @@ def _reduce_lazily(
             _align_chunks(chunks, reduction.cell, reduction.depth) for chunks in arrays[0].chunks
         )
         arrays = [array.rechunk(aligned) for array in arrays]
-    spans = []
-    for chunks in arrays[0].chunks:
-        slices = _list_slices(chunks)
-        axis = np.empty(len(slices), dtype=object)
-        axis[:] = [_Span(s.start, s.stop, max(s.start - reduction.depth, 0)) for s in slices]
-        spans.append(da.from_array(axis, chunks=1))
+    spans = [
+        [_Span(s.start, s.stop, max(s.start - reduction.depth, 0)) for s in _list_slices(chunks)]
+        for chunks in arrays[0].chunks
+    ]
     if reduction.depth:
         arrays = [da.overlap.overlap(array, reduction.depth, "none") for array in arrays]
-    operands = [item for array in arrays for item in (array, "yx")]
-    operands += [spans[0], "y", spans[1], "x"]
-    state: Any = delayed(reduction.start, pure=True)()
-    for _ in range(reduction.passes):
-        looked = da.blockwise(
-            _look_at_block,
-            "yx",
-            *operands,
-            align_arrays=False,
-            adjust_chunks={"y": 1, "x": 1},
-            dtype=object,
-            meta=np.empty((0, 0), dtype=object),
-            reduction=reduction,
-            state=state,
-            origin=get_origin(images[0]),
-            shape=shape,
-        )
-        partials = list(looked.to_delayed().ravel())
-        while len(partials) > 1:
-            groups = [partials[i : i + fan_in] for i in range(0, len(partials), fan_in)]
-            partials = [delayed(_merge_some, pure=True)(reduction, group) for group in groups]
-        merged = delayed(_merge_some, pure=True)(reduction, partials)
-        state = delayed(_advance, pure=True)(reduction, state, merged)
-    finished: Delayed = delayed(_finish, pure=True)(reduction, state)
-    return finished
+    look = partial(_look_at_block, reduction=reduction, origin=get_origin(images[0]), shape=shape)
+    name = f"{type(reduction).__name__}-{tokenize(reduction, *(array.name for array in arrays))}"
+    keys = [array.__dask_keys__() for array in arrays]
+    # Written out as plain tasks: dask's own wrappers would go through all passes again for each.
+    state: Any = (f"start-{name}",)
+    graph: dict[Any, Any] = {state: (reduction.start,)}
+    for number in range(reduction.passes):
+        parts = []
+        for i, row in enumerate(spans[0]):
+            for j, column in enumerate(spans[1]):
+                parts.append((f"look-{name}", number, i, j))
+                blocks = [rows[i][j] for rows in keys]
+                graph[parts[-1]] = (look, state, blocks, row, column)
+        while len(parts) > 1:
+            groups = [parts[i : i + fan_in] for i in range(0, len(parts), fan_in)]
+            parts = [(f"merge-{name}", number, len(parts), i) for i in range(len(groups))]
+            graph |= {
+                part: (_merge_some, reduction, group)
+                for part, group in zip(parts, groups, strict=True)
+            }
+        before, state = state, (f"advance-{name}", number)
+        graph[state] = (_advance, reduction, before, parts[0])
+    graph[name] = (_finish, reduction, state)
+    # A layer of the result's own name: blockwise takes the one for the other.
+    return Delayed(name, HighLevelGraph.from_collections(name, graph, dependencies=arrays))

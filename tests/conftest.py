@@ -10,6 +10,7 @@ from hypothesis import settings
 import phangs_xr
 from phangs_xr.config import load_config
 from phangs_xr.inputs import open_inputs
+from phangs_xr.qa import compare_fluxes, measure_nebulae, measure_shift
 from phangs_xr.simulate import Galaxy, simulate_galaxy
 from phangs_xr.steps import SmoothHst
 from tests.images import take_steps
@@ -115,3 +116,19 @@ def quiet_products(quiet):
     config = load_config(quiet / "ngc0628.toml")
     images = {name: image.load() for name, image in open_inputs(config).items()}
     return take_steps(images, {"smooth_hst": SmoothHst(muse_fwhm=0.92)})
+
+
+@pytest.fixture(scope="session")
+def checked(finished):
+    """The finished field, lazily opened, its nebulae, the comparison of fluxes, and the shift."""
+    field = phangs_xr.open_store(finished, chunked=False)
+    nebulae = measure_nebulae(field)
+    return field, nebulae, compare_fluxes(nebulae), measure_shift(field)
+
+
+@pytest.fixture(scope="session")
+def report(checked, tmp_path_factory):
+    """The page of the finished field, beside its figures."""
+    from phangs_xr.qa.report import write_report
+
+    return write_report(*checked, tmp_path_factory.mktemp("report"))

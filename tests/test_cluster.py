@@ -7,10 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import cloudpickle
-import dask
 import dask.array as da
 import numpy as np
-import psutil
 import pytest
 import xarray as xr
 from dask.callbacks import Callback
@@ -21,15 +19,18 @@ import phangs_xr
 from phangs_xr.cli import main
 from phangs_xr.config import Output, load_config
 from phangs_xr.errors import InputError
-from phangs_xr.lazy import is_chunked
 from phangs_xr.recipes import BARNES2023
-from phangs_xr.schema import NUMBERS, PRODUCTS
+from phangs_xr.schema import COUNTS, FLUX
 from phangs_xr.simulate import Galaxy, simulate_galaxy
 from phangs_xr.steps import SmoothHst
 from phangs_xr.tiles import FAN_IN, Runner
-from tests.images import give_step, make_header, make_image, measure_range, take_steps
+from tests.images import give_step, make_header, make_image, measure_range
 
 CHUNK = 300
+IMAGE = 4 * 1200**2
+"""Bytes of one image."""
+HISTOGRAM = 3 * 8 * 65536
+"""Bytes of the counts and sums that exact statistics are found from."""
 MEMORY_LIMIT = 1_500_000_000
 
 
@@ -41,8 +42,14 @@ def config(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def anchored(config):
-    """The same, but for two products and what they need."""
-    return replace(config, output=Output(products=("anchored", "halpha_bg")))
+    """The same, but for one product and what it needs of both telescopes."""
+    return replace(config, output=Output(products=("anchored",)))
+
+
+@pytest.fixture(scope="module")
+def background(config):
+    """The same, but for one product that HST's images suffice for."""
+    return replace(config, output=Output(products=("halpha_bg",)))
 
 
 @pytest.fixture(scope="module")
@@ -106,14 +113,14 @@ def assert_same_bits(out, expected):
         assert path.read_bytes() == (Path(expected) / path.name).read_bytes(), path.name
 
 
-def act_after(tasks, act):
-    """Return an `on_start` for `run`, which acts once when so many tasks are done."""
-    left = [tasks]
+def act_after(acts):
+    """Return an `on_start` for `run`, which calls each function when so many tasks are done."""
+    total = [0]
 
     def advance(done):
-        left[0] -= done
-        if left[0] == 0:
-            act()
+        total[0] += done
+        if total[0] in acts:
+            acts[total[0]]()
 
     return lambda title, tasks: advance
 
@@ -138,68 +145,173 @@ def test_one_chunk_gives_the_same_to_a_millionth_of_the_range(config, threads, t
         assert difference <= 1e-6 * measure_range(image), name
 
 
-# The first pass over HST's grid has 16 tasks after one of MUSE's: it writes. Task 25 measures.
-@pytest.mark.parametrize("tasks", [5, 25])
-def test_run_survives_a_killed_worker(tasks, anchored, threads, two_workers, tmp_path):
-    before = find_workers(two_workers)
-    victim = next(iter(before.values()))
+def test_run_survives_killed_workers(anchored, threads, two_workers, tmp_path):
+    killed = []
 
-    phangs_xr.run(
-        anchored,
-        tmp_path,
-        two_workers,
-        chunk=CHUNK,
-        on_start=act_after(tasks, lambda: os.kill(victim, signal.SIGKILL)),
-    )
-    assert not psutil.pid_exists(victim)
+    def kill():
+        killed.append(next(iter(find_workers(two_workers).values())))
+        os.kill(killed[-1], signal.SIGKILL)
+
+    # The first 17 tasks write, the next ones measure.
+    acts = act_after({5: kill, 25: kill})
+    phangs_xr.run(anchored, tmp_path, two_workers, chunk=CHUNK, on_start=acts)
+    assert len(set(killed)) == 2
     assert_same_bits(tmp_path, threads)
 
 
 class CountTasks(WorkerPlugin):
-    """How many tasks a worker has finished."""
+    """How many tasks a worker has done."""
 
     def setup(self, worker):
-        worker.finished = 0
+        worker.tasks_done = 0
         self.worker = worker
 
     def transition(self, key, start, finish, **kwargs):
-        self.worker.finished += finish == "memory"
+        self.worker.tasks_done += start == "executing" and finish == "memory"
 
 
-def test_worker_that_joins_late_takes_its_share(anchored, threads, cluster, tmp_path):
+def test_worker_that_joins_late_takes_its_share(background, threads, cluster, tmp_path):
     cluster.scale(1)
     with Client(cluster, set_as_default=False) as client:
         while len(early := find_workers(client)) > 1:
             time.sleep(0.05)
         client.register_plugin(CountTasks(), name="count")
-        phangs_xr.run(
-            anchored,
-            tmp_path,
-            client,
-            chunk=CHUNK,
-            on_start=act_after(3, lambda: cluster.scale(2)),
-        )
-        finished = client.run(lambda dask_worker: dask_worker.finished)
+
+        def add_worker():
+            cluster.scale(2)
+            client.wait_for_workers(2)
+
+        acts = act_after({3: add_worker})
+        phangs_xr.run(background, tmp_path, client, chunk=CHUNK, on_start=acts)
+        done = client.run(lambda dask_worker: dask_worker.tasks_done)
         client.unregister_worker_plugin("count")
-    late = finished.keys() - early.keys()
-    assert len(late) == 1
-    assert finished[late.pop()] > 0
+    (late,) = done.keys() - early.keys()
+    assert done[late] > 5
     assert_same_bits(tmp_path, threads)
 
 
 def exceed_memory():
-    """Take more memory than a worker may have."""
+    """Take more memory than a worker may have, until the nanny sees it."""
     taken = b"x" * MEMORY_LIMIT
     time.sleep(60)
     return len(taken)
 
 
-def test_run_survives_a_worker_that_runs_out_of_memory(anchored, threads, two_workers, tmp_path):
+def test_run_survives_a_worker_out_of_memory(background, threads, two_workers, tmp_path):
     address, victim = next(iter(find_workers(two_workers).items()))
 
     def starve():
         two_workers.run(exceed_memory, workers=[address], wait=False)
 
-    phangs_xr.run(anchored, tmp_path, two_workers, chunk=CHUNK, on_start=act_after(5, starve))
-    assert not psutil.pid_exists(victim)
+    acts = act_after({5: starve})
+    phangs_xr.run(background, tmp_path, two_workers, chunk=CHUNK, on_start=acts)
+    assert victim not in find_workers(two_workers).values()
     assert_same_bits(tmp_path, threads)
+
+
+def die(shared, item):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fail(shared, item):
+    raise ValueError(f"task {item} of {shared}")
+
+
+def test_task_that_kills_its_workers_is_reported_in_one_line(two_workers):
+    # As often as dask's own default allows, but without waiting for so many workers.
+    two_workers.run_on_scheduler(
+        lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 0)
+    )
+    with pytest.raises(InputError, match=r"^look: .* on 1 that died.*more memory, or smaller"):
+        Runner(two_workers).run("look", die, None, [1])
+    two_workers.run_on_scheduler(
+        lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 3)
+    )
+
+
+def test_error_in_a_task_keeps_its_kind_and_message(two_workers):
+    with pytest.raises(ValueError, match="task 2 of it"):
+        Runner(two_workers).run("look", fail, "it", [2])
+
+
+def test_fields_share_a_cluster_and_one_that_fails_stops_no_other(
+    small, two_workers, tmp_path, monkeypatch, capsys
+):
+    text = small.read_text().replace('"hst/', f'"{small.parent}/hst/')
+    text = text.replace('"muse/', f'"{small.parent}/muse/')
+    names = ["one", "bad", "gone", "two"]
+    for name in names:
+        content = text.replace('galaxy = "ngc0628"', f'galaxy = "{name}"')
+        if name == "gone":
+            content = content.replace("narrow = ", 'narrow = "missing.fits" # ')
+        (tmp_path / f"{name}.toml").write_text(content)
+    # Fails in mid-run: a directory lies where a file should go.
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad/f555w_f814w/bad_anchored.fits/taken").mkdir(parents=True)
+    address = two_workers.scheduler.address
+    with pytest.raises(SystemExit) as stop:
+        main(["run", *(f"{name}.toml" for name in names), "--scheduler", address, "--chunk", "100"])
+    assert stop.value.code == 2
+    found = capsys.readouterr()
+    assert "2 of 4 fields failed: bad.toml, gone.toml" in found.err
+    states = {
+        row.split()[0]: row.split("│")[1].strip() for row in found.out.splitlines() if "│" in row
+    }
+    assert states["one.toml"] == states["two.toml"] == "done"
+    assert "anchored.fits" in states["bad.toml"]
+    assert "missing.fits" in states["gone.toml"]
+    phangs_xr.run("one.toml", "threads", chunk=100)
+    assert_same_bits(tmp_path / "one/f555w_f814w", tmp_path / "threads")
+
+
+def test_graph_is_as_large_as_the_tiles(threads, passes):
+    assert len(passes) >= 5
+    for title, tiles, tasks, _ in passes:
+        assert tiles == (1 if "extract_muse" in title else (1200 // CHUNK) ** 2)
+        assert 0 <= tasks - tiles <= tiles / (FAN_IN - 1) + 3, title
+
+
+def test_no_image_is_sent_with_the_tasks(threads, passes):
+    for title, _, _, sent in passes:
+        # What is written needs numbers; measuring needs histograms, whatever the image's size.
+        limit = 3.5 * HISTOGRAM if title.startswith("measure") else 0.5e6
+        assert sent < limit < IMAGE, title
+
+
+def make_large(side, units, pixel=0.04, **attrs):
+    """Chunked image that nobody could hold."""
+    image = make_image(np.zeros((1, 1)), units, make_header((side, side), pixel), **attrs)
+    coords = {"y": np.arange(side), "x": np.arange(side), "wcs": image.wcs}
+    zeros = da.zeros((side, side), chunks=2000, dtype="float32")
+    return xr.DataArray(zeros, coords, ("y", "x"), attrs=image.attrs)
+
+
+@pytest.fixture(scope="module")
+def graphs():
+    """Tasks per chunk of each step's lazy result for images of 16,000² pixels."""
+    photometry = {"photflam": 1e-19, "photbw": 37.0}
+    images = {
+        name: make_large(16_000, COUNTS, photplam=pivot, **photometry)
+        for name, pivot in (("narrow", 6584.0), ("continuum1", 5300.0), ("continuum2", 8000.0))
+    }
+    images |= {"muse": make_large(3200, FLUX, 0.2)}
+    images |= {name: make_large(3200, "", 0.2) for name in ("nebula_mask", "star_mask")}
+    options = {"smooth_hst": SmoothHst(muse_fwhm=0.92)}
+    made, found = {}, {}
+    for step in BARNES2023:
+        result = step.function(**give_step(step, images, made), options=options.get(step.name))
+        chunks = result[step.outputs[0]].data.npartitions
+        found[step.name] = len(dict(result.__dask_graph__())) / chunks
+        for name, image in result.data_vars.items():
+            # Not chained: each step's own graph counts.
+            whole = image.ndim and make_large(
+                image.shape[0], image.units, 0.04 * 16_000 / len(image.y)
+            )
+            made[name] = whole.assign_attrs(image.attrs) if image.ndim else image
+    return found
+
+
+@pytest.mark.parametrize("step", BARNES2023, ids=lambda step: step.name)
+def test_lazy_graph_of_a_step_grows_as_the_chunks(step, graphs):
+    passes = step.reduce(step.options()).passes if step.reduce else 0
+    assert 1 < graphs[step.name] < 16 + 3 * passes

@@ -74,30 +74,26 @@ def test_flux_is_kept_on_another_grid(band):
 @pytest.mark.parametrize("chunks", [None, 100, 37, "ragged"])
 def test_other_grid_is_that_of_reproject_on_the_whole_image(band, chunks):
     # A gap across the seams of the chunks.
-    gap = band.copy(deep=True)
-    middle = (slice(band.shape[0] // 2, None), slice(None, band.shape[1] // 2))
-    gap.values[middle] = 0
-    band = gap
+    band.values[band.shape[0] // 2 :, : band.shape[1] // 2] = 0
     source, target = get_grid(band), get_grid(NARROW)
     if target.to_wcs().wcs.radesys != source.to_wcs().wcs.radesys:
         # reproject would turn one frame's numbers into the other's; here they count as one.
         as_icrs = make_header(band.shape, rotation=12.0)
         source = get_grid(make_image(band.values, COUNTS, header=as_icrs))
-    values, covered = reproject_exact(
-        (np.where(band.values == 0, np.nan, band.values), source.to_wcs()),
-        target.to_wcs(),
-        shape_out=SHAPE,
+    (values, covered), (valid, _) = (
+        reproject_exact((one, source.to_wcs()), target.to_wcs(), shape_out=SHAPE)
+        for one in (band.values, (band.values != 0).astype(float))
     )
-    expected = np.where(covered >= 0.999, values * target.pixel_area / source.pixel_area, np.nan)
+    expected = np.where(
+        covered * valid >= 0.999,
+        values / np.where(valid > 0, valid, 1) * target.pixel_area / source.pixel_area,
+        np.nan,
+    )
     narrow = NARROW if chunks is None else chunk_image(NARROW, chunks)
     loaded = phangs_xr.load(narrow, band)["continuum1"].compute()
-    # In its first row and column reproject loses pixels that only lie near a gap.
-    expected[0, np.isnan(expected[0])] = loaded.values[0, np.isnan(expected[0])]
-    expected[np.isnan(expected[:, 0]), 0] = loaded.values[np.isnan(expected[:, 0]), 0]
     np.testing.assert_array_equal(np.isnan(loaded), np.isnan(expected))
     np.testing.assert_allclose(loaded, expected, rtol=0, atol=2e-6 * band.values.max())
-    whole = phangs_xr.load(NARROW, band)["continuum1"]
-    np.testing.assert_array_equal(loaded, whole)
+    assert 0.1 < np.isnan(expected).mean() < 0.9
 
 
 def test_missing_pixel_of_another_grid_leaves_a_hole_no_wider_than_it():

@@ -9,6 +9,7 @@ from phangs_xr.config import make_config, with_options
 from phangs_xr.errors import InputError
 from phangs_xr.plan import (
     describe_hole,
+    find_dependants,
     find_holes,
     list_stages,
     make_plan,
@@ -102,6 +103,11 @@ def test_steps_in_a_circle_are_refused():
     circle[1] = replace(second, outputs=("narrow", "continuum1", "halpha"))
     with pytest.raises(ValueError, match="steps wait for each other: "):
         order_steps(circle)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dependants_are_all_that_comes_after_a_step(name):
+    assert find_dependants(BARNES2023, {name}) == list_touched(name)
 
 
 MASKLESS = ("muse", "nebula_mask", "star_mask")

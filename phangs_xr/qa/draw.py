@@ -227,9 +227,9 @@ def show_as_image(plot: Any, element: Any) -> None:
 
     A PDF would hold a shape for each cell, or a picture of the whole page for each mesh.
     """
-    mesh = plot.handles["artist"]
-    if not isinstance(mesh, QuadMesh):
+    if not isinstance(plot.handles["artist"], QuadMesh):
         return
+    mesh = plot.handles["artist"]
     corners = mesh.get_coordinates()
     (left, bottom), (right, top) = corners[0, 0], corners[-1, -1]
     image = AxesImage(

@@ -39,6 +39,7 @@ TITLES = {
 
 _SOFTENING = 10.0
 _BINS = 120
+_FEWEST_BINS = 5
 
 Curve = NDArray[np.float64]
 
@@ -193,7 +194,7 @@ def fit_noise(histogram: PixelHistogram) -> Noise | None:
     Noise or None
         None where the pixels have no spread to fit.
     """
-    if histogram.size < 100:
+    if histogram.size < 100 or np.count_nonzero(histogram.counts) < _FEWEST_BINS:
         return None
     low, middle = (float(value) for value in histogram.find_quantile(np.array([0.16, 0.5])))
     noise = Noise(middle, middle - low, 0.0)

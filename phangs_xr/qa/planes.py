@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 import holoviews as hv
 import numpy as np
 import xarray as xr
+from astropy.wcs import WCS
 from numpy.typing import ArrayLike, NDArray
 
 from phangs_xr.grid import Grid, get_grid
@@ -167,7 +168,11 @@ class SkyPlane:
 
     def options(self) -> dict[str, dict[str, Any]]:
         """Set the projection."""
-        return {"bokeh": {}, "mpl": {"projection": self.grid.to_wcs(), "aspect": "equal"}}
+        return {"bokeh": {}, "mpl": {"projection": self._wcs, "aspect": "equal"}}
+
+    @cached_property
+    def _wcs(self) -> WCS:
+        return self.grid.to_wcs()
 
 
 def _find_edges(image: xr.DataArray, grid: Grid) -> tuple[NDArray[Any], NDArray[Any]]:

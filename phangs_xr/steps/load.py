@@ -71,7 +71,9 @@ def overlap_window(piece: Image, source: Grid, target: Grid, *, factor: float) -
         (pair, projections[0]), projections[1], shape_out=(2, *target.shape)
     )
     whole = valid * covered[0] >= FULL
-    return np.divide(values * factor, valid, out=np.full_like(values, np.nan), where=whole)
+    flux: Image = np.full_like(values, np.nan)
+    np.divide(values * factor, valid, out=flux, where=whole)
+    return flux
 
 
 def align_image(image: xr.DataArray, narrow: xr.DataArray) -> xr.DataArray:

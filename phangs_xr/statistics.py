@@ -190,13 +190,12 @@ class Values:
 
     def find_rank(self, rank: float) -> float:
         """Return the value that `rank` others are below (0 is the smallest)."""
-        reached = np.cumsum(self.weight * self.count)
-        index = int(np.searchsorted(reached, rank, side="right"))
-        index = min(index, reached.size - 1)
+        held = self.weight * self.count
+        index, reached = _find_row(held, rank)
         if self.first[index] == self.last[index]:
             return float(self.first[index])
         self.wanted.add(int(self.coarse[index]))
-        inside = (rank + 0.5 - reached[index]) / (self.weight[index] * self.count[index]) + 1
+        inside = (rank + 0.5 - reached) / held[index] + 1
         return float(self.first[index] + inside * (self.last[index] - self.first[index]))
 
     def find_quantile(self, quantile: float) -> float:
@@ -231,16 +230,15 @@ class Values:
         holds = (self.first < median) & (self.last > median)
         near = np.where(holds, 0.0, near)
         order = np.argsort((near + far) / 2, kind="stable")
-        reached = np.cumsum((self.weight * self.count)[order])
-        middle = [np.floor((self.size - 1) / 2), np.ceil((self.size - 1) / 2)]
-        picks = [
-            order[min(int(np.searchsorted(reached, rank, "right")), order.size - 1)]
-            for rank in middle
-        ]
-        deviations = [(near[pick] + far[pick]) / 2 for pick in picks]
-        unsure = (near <= max(deviations)) & (far >= min(deviations)) & (near < far)
-        self.wanted.update(self.coarse[unsure & (self.weight > 0)].tolist())
-        return float(sum(deviations) / 2)
+        held = (self.weight * self.count)[order]
+        middle = np.floor((self.size - 1) / 2), np.ceil((self.size - 1) / 2)
+        picks = [order[_find_row(held, rank)[0]] for rank in middle]
+        # Where the two deviations may lie, the median itself being good to the width of a row.
+        width = float(np.max(self.last - self.first, where=holds, initial=0.0))
+        low, high = min(near[picks]) - width, max(far[picks]) + width
+        unsure = (near <= high) & (far >= low) & (near < far) & (self.weight > 0)
+        self.wanted.update(self.coarse[unsure].tolist())
+        return float(sum(near[picks] + far[picks]) / 4)
 
     def find_mad_std(self) -> float:
         """Return the standard deviation of the normal distribution with this MAD."""
@@ -262,6 +260,22 @@ class Values:
                 break
             kept = clipped
         return kept
+
+
+def _find_row(held: NDArray[np.float64], rank: float) -> tuple[int, float]:
+    """Return the row that holds the value of a rank, and how many values there are up to its end.
+
+    Parameters
+    ----------
+    held
+        How many values each row holds, fractions where that is a guess.
+    rank
+        Counted from 0; one beyond the ends is taken as that of the end.
+    """
+    reached = np.cumsum(held)
+    last = np.searchsorted(reached, reached[-1], side="left")
+    index = int(min(np.searchsorted(reached, max(rank, 0.0), side="right"), last))
+    return index, float(reached[index])
 
 
 def view_values(counts: Counts) -> Values:

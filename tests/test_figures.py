@@ -258,15 +258,19 @@ def test_pixels_are_drawn_where_they_lie(rotation, plane_of):
         assert found == values[row, column]
 
 
-@pytest.mark.parametrize("backend", ["bokeh", "matplotlib"])
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_figure_draws_in_both_backends(name, backend, checked):
-    field, nebulae, *_ = checked
-    picture = FIGURES[name](field, nebulae)
+def test_every_figure_draws_on_the_screen(name, checked):
+    picture = FIGURES[name](*checked[:2])
     assert isinstance(picture, hv.core.Dimensioned)
     before = hv.Store.current_backend
-    assert hv.render(picture, backend=backend) is not None
+    assert hv.render(picture, backend="bokeh") is not None
     assert hv.Store.current_backend == before
+
+
+@pytest.mark.parametrize("name", ["plot_fluxes", "plot_gallery"])
+def test_notebooks_draw_figures_on_paper(name, checked):
+    """Through HoloViews' own renderer, which lays out panels in its own way."""
+    assert hv.render(FIGURES[name](*checked[:2]), backend="matplotlib").axes
 
 
 def list_axes(name, checked):

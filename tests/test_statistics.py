@@ -30,51 +30,33 @@ RNG = np.random.default_rng(12)
 SHAPE = (317, 211)
 
 
-def spread(kind):
-    """Return an image of one of the distributions that astronomers meet."""
-    image = RNG.normal(2, 30, SHAPE)
-    match kind:
-        case "heavy":
-            image = RNG.standard_cauchy(SHAPE) * 50 + 1e3
-        case "bright":
-            image += RNG.pareto(1.2, SHAPE) * 20
-        case "constant":
-            image[:] = -3.7
-        case "steps":
-            image = RNG.integers(-2, 3, SHAPE)
-        case "narrow":
-            # All in a few coarse bins: relative differences of 1e-5.
-            image = 1000 + RNG.normal(0, 0.01, SHAPE)
-        case "tiny":
-            image *= 1e-42
-        case "holes":
-            image[RNG.random(SHAPE) < 0.7] = np.nan
-            image[5, 7], image[9, 1] = np.inf, -np.inf
-        case "few":
-            image[:] = np.nan
-            image[100, 100:104] = [4, 1, 2, 2]
-        case "zeros":
-            image[RNG.random(SHAPE) < 0.4] = 0
-            image[RNG.random(SHAPE) < 0.3] = -0.0
-    return image.astype(np.float32)
+def draw_images():
+    """Images of the distributions that astronomers meet, and of some that break things."""
+    noise = RNG.normal(2, 30, SHAPE)
+    holes = np.where(RNG.random(SHAPE) < 0.7, np.nan, noise)
+    holes[5, 7], holes[9, 1] = np.inf, -np.inf
+    few = np.full(SHAPE, np.nan)
+    few[100, 100:104] = [4, 1, 2, 2]
+    zeros = np.where(RNG.random(SHAPE) < 0.4, 0.0, noise)
+    return {
+        "normal": noise,
+        "heavy": RNG.standard_cauchy(SHAPE) * 50 + 1e3,
+        "bright": noise + RNG.pareto(1.2, SHAPE) * 20,
+        "constant": np.full(SHAPE, -3.7),
+        "steps": RNG.integers(-2, 3, SHAPE),
+        # All in a few coarse bins: relative differences of 1e-5.
+        "narrow": 1000 + RNG.normal(0, 0.01, SHAPE),
+        "tiny": noise * 1e-42,
+        "holes": holes,
+        "few": few,
+        "zeros": np.where(RNG.random(SHAPE) < 0.3, -0.0, zeros),
+    }
 
 
-KINDS = (
-    "normal",
-    "heavy",
-    "bright",
-    "constant",
-    "steps",
-    "narrow",
-    "tiny",
-    "holes",
-    "few",
-    "zeros",
-)
-IMAGES = {kind: spread(kind) for kind in KINDS}
+IMAGES = {kind: image.astype(np.float32) for kind, image in draw_images().items()}
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=IMAGES)
 def image(request):
     return IMAGES[request.param]
 
@@ -170,7 +152,7 @@ def test_mad_std_equals_astropys_for_any_image(values):
 def test_median_lies_within_the_image_and_moves_with_its_sign(values):
     median = float(find_median(label(values)))
     assert values.min() <= median <= values.max()
-    assert float(find_median(label(-values))) == -median
+    assert float(find_median(label(-values))) == pytest.approx(-median, rel=1e-15)
 
 
 @pytest.mark.usefixtures("_as_large")
@@ -235,7 +217,7 @@ class AskBelow:
 
 @pytest.mark.usefixtures("_as_large")
 @pytest.mark.parametrize(("slope", "intercept"), [(0.58, -7.3), (-0.58, 3.0), (1.0, 0.0)])
-@pytest.mark.parametrize("kind", ["normal", "bright", "zeros", "steps", "holes"])
+@pytest.mark.parametrize("kind", ["normal", "bright", "heavy", "zeros", "holes"])
 def test_values_of_a_line_are_known_from_those_it_is_drawn_through(kind, slope, intercept):
     ask = AskBelow(slope, intercept)
     found = reduce_images(AskDistribution(ask), label(IMAGES[kind]))

@@ -222,14 +222,18 @@ def hide_labels(plot: Any, element: Any, *, rows: bool, columns: bool) -> None:
             coordinate.set_axislabel("")
 
 
+def _is_mesh(artist: object) -> bool:
+    return isinstance(artist, QuadMesh)
+
+
 def show_as_image(plot: Any, element: Any) -> None:
     """Replace a regular mesh by the image it is (matplotlib hook).
 
     A PDF would hold a shape for each cell, or a picture of the whole page for each mesh.
     """
-    if not isinstance(plot.handles["artist"], QuadMesh):
+    mesh: Any = plot.handles["artist"]
+    if not _is_mesh(mesh):
         return
-    mesh = plot.handles["artist"]
     corners = mesh.get_coordinates()
     (left, bottom), (right, top) = corners[0, 0], corners[-1, -1]
     image = AxesImage(

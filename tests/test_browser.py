@@ -1,0 +1,125 @@
+"""The report in a browser: no error, no request, hover tells the nebula, selections are linked."""
+
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no Chromium at {CHROMIUM}"),
+]
+
+FIND = """
+function* walk(one) {
+  yield one;
+  for (const child of one.child_views ?? []) yield* walk(child);
+}
+window.plots = () => {
+  const roots = Object.values(Bokeh.index.roots ?? Bokeh.index);
+  return roots.flatMap((root) => [...walk(root)]).filter((one) => one.model.type === 'Figure');
+};
+window.findPlot = (x, y) => plots().find((plot) => plot.model.renderers.some(
+  (one) => one.glyph?.type === 'Scatter' && one.data_source.data.region_ID !== undefined
+    && one.glyph.x.field === x && one.glyph.y.field === y));
+window.findPoints = (plot) => plot.model.renderers.find(
+  (one) => one.glyph?.type === 'Scatter' && one.data_source.data.region_ID !== undefined);
+window.placePoints = (x, y) => {
+  const plot = findPlot(x, y), points = findPoints(plot), data = points.data_source.data;
+  const box = plot.canvas_view.el.getBoundingClientRect();
+  const place = (scale, values, start) => Array.from(values).map(
+    (value) => start + scale.compute(value));
+  return {
+    x: place(plot.frame.x_scale, data[x], box.x), y: place(plot.frame.y_scale, data[y], box.y),
+    ids: Array.from(data.region_ID),
+  };
+};
+window.listSelected = (x, y) =>
+  Array.from(findPoints(findPlot(x, y)).data_source.selected.indices);
+window.countFaded = (x, y) => {
+  const plot = findPlot(x, y);
+  const view = [...walk(plot)].find((one) => one.model === findPoints(plot));
+  return {all: view.all_indices?.count ?? view.glyph.data_size, faded: view.nonselected.length};
+};
+"""
+
+FLUXES, SKY = ("muse", "anchored"), ("offset_x", "offset_y")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser, report):
+    """The page, what it said on the console, and what it asked for."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1200}, offline=True)
+    page = context.new_page()
+    said, asked = [], []
+    page.on("console", lambda message: said.append((message.type, message.text)))
+    page.on("pageerror", lambda error: said.append(("error", str(error))))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(report.as_uri())
+    page.wait_for_function("window.Bokeh && Bokeh.documents.every((one) => one.is_idle)")
+    page.add_script_tag(content=FIND)
+    yield page, said, asked
+    context.close()
+
+
+def test_the_page_opens_without_error_and_without_network(opened, report, tmp_path):
+    page, said, asked = opened
+    page.screenshot(path=tmp_path / "report.png", full_page=True)
+    assert [text for kind, text in said if kind in ("error", "warning")] == []
+    assert [url for url in asked if not url.startswith("data:")] == [report.as_uri()]
+    # Two rows of maps, four linked panels, and the other figures, all with a size.
+    sizes = page.evaluate("plots().map((one) => one.model.inner_width)")
+    assert len(sizes) >= 17
+    assert all(size > 50 for size in sizes)
+
+
+def test_hovering_a_point_tells_its_nebula(opened, checked, tmp_path):
+    page, *_ = opened
+    points = page.evaluate("([x, y]) => placePoints(x, y)", FLUXES)
+    index = points["x"].index(max(points["x"]))
+    page.mouse.move(points["x"][index] - 30, points["y"][index])
+    page.mouse.move(points["x"][index], points["y"][index], steps=5)
+    tooltip = page.locator(".bk-Tooltip, .bk-tooltip").first
+    tooltip.wait_for(timeout=5000)
+    text = tooltip.inner_text()
+    page.screenshot(path=tmp_path / "hover.png")
+    nebula = checked[1].isel(nebula=index)
+    assert f"{float(nebula['region_ID']):g}" in text.split("\n")[1:3][0:2] or (
+        f"ID: {float(nebula['region_ID']):g}" in text.replace("\n", " ").replace("  ", " ")
+    )
+    for part in (f"{float(nebula['ra']):.5f}", f"{float(nebula['dec']):.5f}"):
+        assert part in text
+
+
+def test_points_chosen_by_a_box_are_chosen_on_the_sky(opened, tmp_path):
+    page, *_ = opened
+    assert page.evaluate("([x, y]) => listSelected(x, y)", SKY) == []
+    points = page.evaluate("([x, y]) => placePoints(x, y)", FLUXES)
+    places = sorted(zip(points["x"], points["y"], range(len(points["x"])), strict=True))
+    middle = places[len(places) // 2 - 5 : len(places) // 2 + 5]
+    left, right = middle[0][0] - 3, middle[-1][0] + 3
+    top, bottom = min(one[1] for one in middle) - 3, max(one[1] for one in middle) + 3
+    page.mouse.move(left, top)
+    page.mouse.down()
+    page.mouse.move(right, bottom, steps=10)
+    page.mouse.up()
+    page.wait_for_timeout(300)
+    page.screenshot(path=tmp_path / "selected.png")
+    chosen = page.evaluate("([x, y]) => listSelected(x, y)", SKY)
+    inside = {index for x, y, index in places if left <= x <= right and top <= y <= bottom}
+    assert set(chosen) == inside
+    assert 10 <= len(chosen) < len(places)
+    # And it is seen: the others fade in the other panel.
+    faded = page.evaluate("([x, y]) => countFaded(x, y).faded", SKY)
+    assert faded == len(places) - len(chosen)

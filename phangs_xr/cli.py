@@ -42,6 +42,11 @@ Chunk = Annotated[
 ]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads, without workers.")]
 
+# Not a Path, which would take the second slash out of s3://bucket/name.zarr.
+Directory = Annotated[
+    str, typer.Argument(metavar="DIR", help="DIR of a run, or its store, which may be a URL.")
+]
+
 FIELDS_AT_ONCE = 4
 """Fields that share a cluster at a time: enough to keep it busy while one of them plans."""
 
@@ -174,7 +179,7 @@ def run(
 
 @app.command()
 def qa(
-    directory: Annotated[Path, typer.Argument(metavar="DIR")],
+    directory: Directory,
     no_report: Annotated[bool, typer.Option("--no-report", help="Measure only.")] = False,
     workers: Workers = None,
     scheduler: Scheduler = None,
@@ -192,7 +197,7 @@ def qa(
 
 @app.command()
 def explore(
-    directory: Annotated[Path, typer.Argument(metavar="DIR")],
+    directory: Directory,
     port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 0,
     show: Annotated[bool, typer.Option(help="Open a browser.")] = True,
     quiet: Quiet = False,
@@ -208,7 +213,7 @@ def explore(
 
 @app.command()
 def info(
-    store: Path,
+    store: Annotated[str, typer.Argument(help="A store or the DIR of a run; a URL is one too.")],
     no_statistics: Annotated[
         bool, typer.Option("--no-statistics", help="Do not read the pixels.")
     ] = False,
@@ -308,7 +313,7 @@ def _run_many(configs: Sequence[Path], force: Sequence[str], runner: Any, debug:
         raise InputError(f"{len(failed)} of {len(configs)} fields failed: {', '.join(failed)}")
 
 
-def _check(directory: Path, runner: Any, report: bool) -> None:
+def _check(directory: str | Path, runner: Any, report: bool) -> None:
     from phangs_xr.qa import check_field
 
     for line in check_field(directory, runner, report=report):

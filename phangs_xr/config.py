@@ -206,9 +206,16 @@ def make_config(content: Mapping[str, Any], path: Path | None = None) -> Config:
         inputs=inputs,
         recipe=document.recipe,
         options={step.name: _make_options(step, options[step.name], where) for step in steps},
-        output=document.output,
+        output=_place_store(document.output, base),
         path=path,
     )
+
+
+def _place_store(output: Output, base: Path) -> Output:
+    """Let the path of a store, unlike a URL, count from the configuration."""
+    if output.store is None or "://" in output.store:
+        return output
+    return output.model_copy(update={"store": str(base / output.store)})
 
 
 def find_resolution(path: Path) -> float | None:

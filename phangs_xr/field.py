@@ -177,13 +177,22 @@ def open_field(config: Config | str | Path) -> xr.DataTree:
     return xr.DataTree.from_dict(nodes)
 
 
-def count_bytes(ready: Field) -> int:
-    """Return the bytes that the pending steps will write, before compression."""
+def count_bytes(ready: Field, *, local: bool = False) -> int:
+    """Return the bytes that the pending steps will write, before compression.
+
+    Parameters
+    ----------
+    ready
+        The field.
+    local
+        Leave out what goes to an object store.
+    """
     grids, total = ready.grids, 0
+    stored = 0 if local and "://" in ready.store.location else 1
     for one in ready.plan.pending:
         for name in one.outputs:
             rows, columns = grids[PRODUCTS[name].grid].shape
-            total += 4 * rows * columns * (2 if name in ready.fits_names else 1)
+            total += 4 * rows * columns * (stored + (name in ready.fits_names))
     return total
 
 

@@ -211,7 +211,7 @@ def _write_tables(ready: Field) -> None:
 def _check_space(ready: Field) -> None:
     """Refuse to begin what the disk has no room for."""
     existing = next(path for path in (ready.out, *ready.out.parents) if path.exists())
-    free, needed = shutil.disk_usage(existing).free, count_bytes(ready)
+    free, needed = shutil.disk_usage(existing).free, count_bytes(ready, local=True)
     if needed > free:
         message = (
             f"{ready.out}: {needed / 1e9:.2f} GB are needed for the products, found "

@@ -242,6 +242,7 @@ def test_fields_share_a_cluster_and_one_that_fails_stops_no_other(
     lines = [line for line in small.read_text().splitlines() if "catalogue" not in line]
     text = "\n".join(lines).replace('= "hst/', f'= "{small.parent}/hst/')
     text = text.replace('= "muse/', f'= "{small.parent}/muse/')
+    text += '\n[output]\nproducts = ["anchored"]'
     configs = [tmp_path / f"{name}.toml" for name in ("one", "bad", "gone", "two")]
     for path in configs:
         path.write_text(text.replace('"ngc0628"', f'"{path.stem}"'))

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,12 +40,57 @@ IMAGE_GROUPS = ("hst", "muse")
 _CODEC = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle")
 
 
+_BUCKETS = ("s3", "s3a", "gs", "gcs", "az", "abfs")
+"""Protocols whose paths begin with a bucket, which must be there."""
+
+
 def connect_store(location: str | Path) -> Store:
-    """Return the Zarr store behind a path or a URL such as `s3://bucket/name.zarr`."""
-    text = str(location)
-    if "://" in text:
-        return FsspecStore.from_url(text)
-    return LocalStore(text)
+    """Return the Zarr store behind a path or a URL such as `s3://bucket/name.zarr`.
+
+    Credentials and endpoint of an object store come from the environment, as its own tools take
+    them: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_ENDPOINT_URL`, … or `~/.aws`.
+
+    Raises
+    ------
+    InputError
+        If the package for this kind of URL is not installed, or there is none.
+    """
+    protocol, separator, _ = str(location).partition("://")
+    if not separator:
+        return LocalStore(location)
+    # Listings must be those of now: other processes write too.
+    options: dict[str, Any] = {"use_listings_cache": False}
+    if protocol in ("s3", "s3a"):
+        # More would ask for the size before each read.
+        options["max_concurrency"] = 1
+    try:
+        return FsspecStore.from_url(str(location), storage_options=options)
+    except (ImportError, ValueError) as error:
+        known = protocol in ("s3", "s3a")
+        remedy = "pip install 'phangs_xr[s3]'" if known else "install it, or give another URL"
+        message = (
+            f"{location}: a package that knows {protocol}:// is needed, found none ({error}): "
+            f"{remedy}"
+        )
+        raise InputError(message) from error
+
+
+@contextmanager
+def _explain_errors(location: str, wanted: str) -> Iterator[None]:
+    """Say in one line why an object store cannot be used; leave the errors of paths as they are."""
+    try:
+        yield
+    except InputError:
+        raise
+    # What the packages for object stores raise has no common kind.
+    except Exception as error:
+        if "://" not in location:
+            raise
+        message = (
+            f"{location}: a store that can be {wanted} is needed, found {type(error).__name__}: "
+            f"{error}: check the URL, and credentials and endpoint in the environment"
+        )
+        raise InputError(message) from error
 
 
 @dataclass(frozen=True)
@@ -86,33 +132,58 @@ class FieldStore:
         """A fresh connection."""
         return connect_store(self.location)
 
-    def exists(self) -> bool:
-        """Tell whether there is a Zarr group at the location."""
-        try:
-            zarr.open_group(self.store, mode="r", zarr_format=3, use_consolidated=False)
-        except (FileNotFoundError, zarr.errors.GroupNotFoundError):
-            return False
-        return True
-
     def read_attrs(self) -> dict[str, Any]:
-        """Return the attributes of the root, empty if there is no store."""
-        if not self.exists():
-            return {}
-        group = zarr.open_group(self.store, mode="r", zarr_format=3, use_consolidated=False)
-        return dict(group.attrs)
+        """Return the attributes of the root, empty if there is no store.
+
+        Raises
+        ------
+        InputError
+            If the location is a URL that cannot be reached, or of a bucket that does not exist.
+        """
+        with _explain_errors(self.location, "read"):
+            root = self._read_root()
+            if root is None:
+                self._require_bucket()
+        return dict(root.get("attributes", {})) if root else {}
+
+    def _read_root(self) -> dict[str, Any] | None:
+        # Opening a store for writing would make its directory.
+        store = self.store.with_read_only(True)
+        try:
+            found = sync(store.get("zarr.json", _PROTOTYPE))
+        except FileNotFoundError:
+            return None
+        if found is None:
+            return None
+        root: dict[str, Any] = json.loads(found.to_bytes())
+        if root.get("node_type") != "group":
+            message = (
+                f"{self.location}: the store of a field, or none yet, is needed, found a Zarr "
+                f"{root.get('node_type')}: give another location"
+            )
+            raise InputError(message)
+        return root
+
+    def _require_bucket(self) -> None:
+        store = self.store
+        if not isinstance(store, FsspecStore) or not self.location.startswith(_BUCKETS):
+            return
+        bucket = store.path.split("/")[0]
+        if not sync(store.fs._exists(bucket)):
+            message = (
+                f"{self.location}: a bucket {bucket} is needed, found none: create it, or correct "
+                f"[output] store"
+            )
+            raise InputError(message)
 
     def write_attrs(self, **attrs: Any) -> None:
         """Update the attributes of the root, and drop the summary that `summarize` writes."""
-        zarr.open_group(self.store, mode="a", zarr_format=3, use_consolidated=False)
-        root = StorePath(self.store) / "zarr.json"
-        found = sync(root.get(_PROTOTYPE))
-        if found is None:
-            raise RuntimeError(f"{self.location} lost its root while it was written")
-        content = json.loads(found.to_bytes())
-        content.pop("consolidated_metadata", None)
-        content.setdefault("attributes", {}).update(attrs)
-        text = json.dumps(content, default=str).encode()
-        sync(root.set(_PROTOTYPE.buffer.from_bytes(text)))
+        with _explain_errors(self.location, "written"):
+            content = self._read_root() or {"zarr_format": 3, "node_type": "group"}
+            content.pop("consolidated_metadata", None)
+            content["attributes"] = {**content.get("attributes", {}), **attrs}
+            text = json.dumps(content, default=str).encode()
+            sync(self.store.set("zarr.json", _PROTOTYPE.buffer.from_bytes(text)))
 
     def summarize(self) -> None:
         """Write the metadata of all groups and arrays into the root, where xarray looks first.

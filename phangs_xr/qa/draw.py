@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ import holoviews as hv
 import holoviews.plotting.bokeh
 import holoviews.plotting.mpl
 import numpy as np
-from bokeh.models import CustomJSHover, FixedTicker, HoverTool
+from bokeh.models import BoxSelectTool, CustomJSHover, FixedTicker, HoverTool, Toolbar
 from holoviews.plotting.mpl import LayoutPlot
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
@@ -270,6 +270,20 @@ def render_figure(picture: Any) -> Figure:
     return figure
 
 
+def render_screen(picture: Any) -> Any:
+    """Return the Bokeh plot of a HoloViews object; a drag selects points where it can.
+
+    HoloViews leaves the choice of the first tool of several panels to Bokeh, which pans.
+    """
+    model = hv.renderer("bokeh").get_plot(picture).state
+    for toolbar in model.select({"type": Toolbar}):
+        for tool in toolbar.tools:
+            members = getattr(tool, "tools", [tool])
+            if members and all(isinstance(one, BoxSelectTool) for one in members):
+                toolbar.active_drag = tool
+    return model
+
+
 def format_number(value: float) -> str:
     """Return a number as people write it: three digits, powers of ten raised."""
     if not math.isfinite(value):
@@ -343,12 +357,16 @@ def choose_stretch(values: NDArray[np.floating[Any]]) -> Stretch:
     return Stretch(low, high, (high - low) / 15)
 
 
-def show_values(stretch: Stretch, title: str) -> HoverTool:
-    """Return a hover tool that undoes a stretch (bokeh)."""
+def show_values(stretch: Stretch, title: str) -> Callable[[Any, Any], None]:
+    """Return a hook that lets the hover tool undo a stretch (bokeh)."""
+    return partial(_show_values, stretch=stretch, title=title)
+
+
+def _show_values(plot: Any, element: Any, *, stretch: Stretch, title: str) -> None:
     code = f"return ({stretch.low!r} + {stretch.width!r} * Math.sinh(value)).toPrecision(4)"
-    return HoverTool(
-        tooltips=[(title, "@image{custom}")], formatters={"@image": CustomJSHover(code=code)}
-    )
+    for tool in plot.state.select({"type": HoverTool}):
+        tool.tooltips = [(title, "@image{custom}")]
+        tool.formatters = {"@image": CustomJSHover(code=code)}
 
 
 def draw_bar(
@@ -375,15 +393,20 @@ def draw_bar(
         "colorbar": True,
         "colorbar_position": "bottom" if below else "right",
         "clabel": label,
-        "colorbar_opts": {
-            "ticker": FixedTicker(ticks=places),
-            "major_label_overrides": dict(zip(places, names, strict=True)),
-            **({"height": 8} if below else {"width": 10}),
-        },
+        "colorbar_opts": {"height": 8} if below else {"width": 10},
+        "hooks": [partial(_name_ticks, places=places, names=names)],
     }
     # HoloViews would draw the whole figure anew for each bar.
     hook = partial(_add_bar, label=label, places=places, names=names)
     return {"bokeh": bokeh, "mpl": {"colorbar": False, "hooks": [show_as_image, hook]}}
+
+
+def _name_ticks(plot: Any, element: Any, *, places: list[float], names: list[str]) -> None:
+    """Name the ticks of a colour bar (bokeh hook): a ticker belongs to one page only."""
+    bar = plot.handles.get("colorbar")
+    if bar is not None:
+        bar.ticker = FixedTicker(ticks=places)
+        bar.major_label_overrides = dict(zip(places, names, strict=True))
 
 
 def _add_bar(plot: Any, element: Any, *, label: str, places: list[float], names: list[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 import xarray as xr
+from bokeh.models import HoverTool
 
 from phangs_xr.grid import get_grid
 from phangs_xr.qa.draw import (
@@ -103,7 +104,7 @@ def draw_fluxes(
     overlay = hv.Overlay([*guides, *_draw_errors(table, x, y), points, *legend])
     hidden = int(np.sum(~((muse > 0) & (flux > 0))))
     title = f"{NAMES[product]}{_describe(product, numbers)}"
-    title += f"; {hidden} not positive" if hidden else ""
+    title += f"; {hidden} ≤ 0" if hidden else ""
     return frame(
         overlay,
         title=title,
@@ -189,20 +190,21 @@ def _list_others(table: hv.Dataset, *axes: hv.Dimension) -> list[hv.Dimension]:
 
 
 def _options_of_points(table: hv.Dataset) -> dict[str, Any]:
-    products = [name for name in NAMES if name in table]
-    tooltips = [("ID", "@region_ID"), ("RA", "@ra{0.00000}°"), ("Dec", "@dec{0.00000}°")]
-    tooltips += [("MUSE", "@muse{0.000e+0}")]
-    for name in products:
-        tooltips += [(NAMES[name], f"@{name}{{0.000e+0}}")]
-        tooltips += [(f"{NAMES[name]} / MUSE", f"@ratio_{name}{{0.000}}")]
+    tooltips = [("ID", "@region_ID"), ("RA", "@{ra}{%.5f}°"), ("Dec", "@{dec}{%.5f}°")]
+    tooltips += [("MUSE", "@{muse}{%.3e}")]
+    for name in (one for one in NAMES if one in table):
+        tooltips += [(NAMES[name], f"@{{{name}}}{{%.3e}}")]
+        tooltips += [(f"{NAMES[name]} / MUSE", f"@{{ratio_{name}}}{{%.3f}}")]
+    printed: dict[str, Any] = {
+        text.partition("{%")[0]: "printf" for _, text in tooltips if "{%" in text
+    }
+    hover = HoverTool(tooltips=[*tooltips, ("class", "@group")], formatters=printed)
     return {
         "size": 6,
         "line_alpha": 0,
         "fill_alpha": 0.8,
         "nonselection_fill_alpha": 0.08,
-        # The first tool that drags is the one that is active.
-        "tools": ["box_select", "lasso_select", "pan", "box_zoom", "tap", "hover"],
-        "hover_tooltips": [*tooltips, ("class", "@group")],
+        "tools": ["box_select", "lasso_select", "pan", "box_zoom", "tap", hover],
     }
 
 

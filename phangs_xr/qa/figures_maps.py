@@ -163,11 +163,12 @@ def draw_image(plane: Plane, image: xr.DataArray, stretch: Stretch) -> Any:
     value = hv.Dimension("stretched", label="Hα flux")
     picture = plane.draw(image, stretch.apply(image.values), value)
     bar = draw_bar(f"{FLUX_UNIT} per HST pixel", stretch.ticks)
+    hooks = [*bar["bokeh"]["hooks"], show_values(stretch, "flux")]
     return style(
         picture,
         cmap=FLUX_MAP,
         clim=stretch.limits,
-        bokeh={"tools": [show_values(stretch, "flux")], **bar["bokeh"]},
+        bokeh={**bar["bokeh"], "tools": ["hover"], "hooks": hooks},
         mpl={**plane.options()["mpl"], **bar["mpl"]},
     )
 

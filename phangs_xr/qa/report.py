@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import holoviews as hv
 import matplotlib.pyplot as plt
 import xarray as xr
 
 from phangs_xr.errors import InputError
-from phangs_xr.qa.draw import render_figure
+from phangs_xr.qa.draw import render_figure, render_screen
 from phangs_xr.qa.figures_cosmic import plot_cosmic_rays
 from phangs_xr.qa.figures_flux import (
     plot_fluxes,
@@ -197,7 +196,7 @@ def _draw_picture(picture: Picture, out: Path, models: dict[str, Any]) -> str:
     try:
         pages = [_write_figure(make(), out / name) for name, make in picture.papers.items()]
         if picture.screen is not None:
-            models[picture.name] = hv.renderer("bokeh").get_plot(picture.screen()).state
+            models[picture.name] = render_screen(picture.screen())
     except InputError as error:
         return format_note(f"Not shown: {error}")
     return format_image(base64.b64encode(pages[0]).decode(), picture.title)
@@ -262,7 +261,8 @@ def _list_cells(name: str, one: Mapping[str, float]) -> list[str]:
         value, error = one.get(key, math.nan), one.get(f"{key}_error", math.nan)
         if not math.isfinite(value):
             return "–"
-        return f"{value:.{digits}f}" + (f" ± {error:.{digits}f}" if math.isfinite(error) else "")
+        text = f"{value:.{digits}f}".replace("-", "−")
+        return text + (f" ± {error:.{digits}f}" if math.isfinite(error) else "")
 
     def share(key: str) -> str:
         value = one.get(key, math.nan)
@@ -283,7 +283,7 @@ def _list_cells(name: str, one: Mapping[str, float]) -> list[str]:
 
 def _describe_shift(shift: Mapping[str, float]) -> str:
     def give(name: str) -> str:
-        return f"{shift[name]:.3f}″ ± {shift[f'{name}_error']:.3f}″"
+        return f"{shift[name]:.3f}″ ± {shift[f'{name}_error']:.3f}″".replace("-", "−")
 
     text = f"MUSE lies {give('shift')} from HST"
     if "shift_ra" in shift:

@@ -195,12 +195,12 @@ def _write_tables(ready: Field) -> None:
         if ready.plan.pending or ready.store.read_attrs().get("nebulae") != digest:
             ready.store.write_table(read_catalogue(catalogue.path, ready.config.galaxy))
             ready.store.write_attrs(nebulae=digest)
-    rows = []
-    for one in ready.plan.steps:
-        for name, value in ready.store.read_numbers(one.step.numbers).items():
-            if isinstance(value, float):
-                number = NUMBERS[name]
-                rows.append((one.name, name, value, number.units, number.long_name))
+    makers = {name: one.name for one in ready.plan.steps for name in one.step.numbers}
+    rows = [
+        (makers[name], name, value, NUMBERS[name].units, NUMBERS[name].long_name)
+        for name, value in ready.store.read_numbers(makers).items()
+        if isinstance(value, float)
+    ]
     if rows:
         names = ("step", "name", "value", "units", "meaning")
         columns = zip(names, zip(*rows, strict=True), strict=True)

@@ -22,6 +22,7 @@ from phangs_xr.inputs import open_inputs
 from phangs_xr.recipes import BARNES2023
 from phangs_xr.schema import NUMBERS, PRODUCTS
 from phangs_xr.sky import get_grid
+from tests import plain
 from tests.images import measure_range
 
 # The 18 of the issue and of DESIGN section 4, by hand.
@@ -468,6 +469,22 @@ def test_without_muse_the_rest_is_made(own, tmp_path):
         f"ngc0628_{name}.fits"
         for name in ("halpha_raw", "cont_raw", "halpha", "halpha_bg", "halpha_bgsub")
     }
+
+
+def test_image_smaller_than_a_box_is_run_whole(own, tmp_path):
+    inputs = load_config(own).inputs
+    for one in (inputs.narrow, inputs.continuum1, inputs.continuum2):
+        with fits.open(one.path) as hdus:
+            header = hdus[0].header.copy()
+            header["CRPIX1"] -= 105
+            header["CRPIX2"] -= 110
+            pixels = hdus[0].data[110:190, 105:195].copy()
+        fits.PrimaryHDU(pixels, header).writeto(one.path, overwrite=True)
+    tree = phangs_xr.run(own, tmp_path / "tiny", chunk=100)
+    assert tree["hst"].sizes == {"y": 80, "x": 90}
+    background, _ = plain.subtract_background(tree["hst"]["halpha"].values.astype(float))
+    np.testing.assert_allclose(tree["hst"]["halpha_bg"], background, rtol=0, atol=1e-4)
+    assert np.isfinite(tree["hst"]["anchored_intnegs_nocosmic"]).mean() > 0.9
 
 
 def test_band_of_another_grid_is_that_of_the_whole_image(own, tmp_path, caplog):

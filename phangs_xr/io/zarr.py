@@ -279,7 +279,8 @@ class FieldStore:
 
     def read_numbers(self, names: Iterable[str]) -> dict[str, Any]:
         """Return measured numbers, floats and small arrays."""
-        found = self._open_group("fits")
+        names = list(names)
+        found = self._open_group("fits") if names else None
         if found is None:
             return {}
         return {

@@ -15,11 +15,14 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from phangs_xr.errors import InputError
 from phangs_xr.labels import label_product, require_units
 from phangs_xr.lazy import BAND, map_tiles
 from phangs_xr.sky import Grid, get_grid, map_pixels_between
 
 Order = Literal["nearest-neighbor", "bilinear"]
+
+_SPLINE_ORDERS: dict[str, int] = {"nearest-neighbor": 0, "bilinear": 1}
 
 PAD = 2
 """MUSE pixels needed around those that HST pixel centres fall on, for the bilinear mean."""
@@ -37,6 +40,15 @@ class RegridMuse:
     """
 
     order: Order = "nearest-neighbor"
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown order."""
+        if self.order not in _SPLINE_ORDERS:
+            message = (
+                f"regrid_muse: order should be one of {', '.join(_SPLINE_ORDERS)}, "
+                f"found {self.order!r}: correct it"
+            )
+            raise InputError(message)
 
 
 def resample_window(

@@ -1,5 +1,6 @@
 """What several tests share."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -132,3 +133,13 @@ def report(checked, tmp_path_factory):
     from phangs_xr.qa.report import write_report
 
     return write_report(*checked, tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(autouse=True)
+def quiet_log():
+    """Undo what the command line does to the package's logger."""
+    logger = logging.getLogger("phangs_xr")
+    level, handlers = logger.level, list(logger.handlers)
+    yield
+    logger.setLevel(level)
+    logger.handlers[:] = handlers

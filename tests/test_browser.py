@@ -1,9 +1,18 @@
 """The report in a browser: no error, no request, hover tells the nebula, selections are linked."""
 
 import re
+import shutil
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+from phangs_xr.grid import get_grid
+from phangs_xr.io.zarr import FieldStore, find_store
+from phangs_xr.qa.planes import OffsetPlane, place_on_sky
+from phangs_xr.qa.products import find_product
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
@@ -134,3 +143,63 @@ def test_points_chosen_by_a_box_are_chosen_on_the_sky(opened, tmp_path):
     assert 10 <= len(chosen) < len(places)
     # And it is seen: the others fade.
     assert page.screenshot(clip=sky, full_page=True) != before
+
+
+@pytest.fixture
+def served(finished, checked, tmp_path):
+    """The address of the app, for a finished run whose nebulae are measured."""
+    directory = tmp_path / "run"
+    shutil.copytree(finished, directory)
+    FieldStore(find_store(directory)).write_table(checked[1])
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "phangs_xr", "explore", directory, "--port", port, "--no-show"]
+    log = tmp_path / "log"
+    with log.open("w") as output:
+        process = subprocess.Popen(list(map(str, command)), stdout=output, stderr=output)
+    try:
+        yield f"http://localhost:{port}/", log
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def wait_for(browser, address):
+    page = browser.new_page(viewport={"width": 1300, "height": 1500})
+    for _ in range(120):
+        try:
+            page.goto(address)
+        except Exception:
+            page.wait_for_timeout(500)
+        else:
+            return page
+    raise TimeoutError(address)
+
+
+def test_the_app_shows_the_nebula_that_is_tapped(browser, served, checked, tmp_path):
+    address, log = served
+    page = wait_for(browser, address)
+    page.wait_for_function("window.Bokeh && Bokeh.documents.some((one) => one.is_idle)")
+    page.add_script_tag(content=FIND)
+    # The first plot is the map.
+    page.wait_for_function("plots().length >= 3", timeout=30_000)
+    plane = OffsetPlane(get_grid(find_product(checked[0], "halpha")))
+    nebula = checked[1].isel(nebula=0)
+    x, y = place_on_sky(plane, float(nebula["ra"]), float(nebula["dec"]))
+    place = page.evaluate(
+        """([x, y]) => {
+          const plot = plots()[0], box = plot.canvas_view.el.getBoundingClientRect();
+          return [box.x + plot.frame.x_scale.compute(x), box.y + plot.frame.y_scale.compute(y)];
+        }""",
+        [float(x), float(y)],
+    )
+    page.mouse.click(*place)
+    identity = f"{float(nebula['region_ID']):g}"
+    page.get_by_text(f"ID {identity}, ratio").or_(
+        page.get_by_role("cell", name="flux_anchored [")
+    ).first.wait_for(timeout=30_000)
+    page.screenshot(path=tmp_path / "app.png", full_page=True)
+    assert page.get_by_label("Nebulae").input_value() == identity
+    assert "Traceback" not in log.read_text()
+    page.close()

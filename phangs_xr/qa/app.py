@@ -218,8 +218,8 @@ def find_window(
     windows = []
     for (first, last), size, ends in ((((y0, y1)), ny, y_range), (((x0, x1)), nx, x_range)):
         places = sorted((value - first) / (last - first) * (size - 1) for value in ends)
-        start = int(np.clip(np.floor(places[0]), 0, size - 1))
-        windows.append(slice(start, int(np.clip(np.ceil(places[1]) + 1, start + 1, size))))
+        start, stop = (int(np.clip(np.floor(place + 0.5), 0, size - 1)) for place in places)
+        windows.append(slice(start, stop + 1))
     return windows[0], windows[1]
 
 
@@ -246,9 +246,9 @@ def build_app(tree: xr.DataTree) -> Any:
     views = Views(tree, nebulae)
     names = {f"{PRODUCTS[name].long_name} ({name})": name for name in views.names}
     first = PRODUCT if PRODUCT in views.names else "halpha"
-    product = pn.widgets.Select(name="Product", options=names, value=first, width=420)
-    stretch = pn.widgets.Select(name="Stretch", options=list(STRETCHES), value="asinh", width=160)
-    chosen = pn.widgets.TextInput(name="Nebulae (IDs, separated by commas)", width=300)
+    product = pn.widgets.Select(label="Product", options=names, value=first, width=420)
+    stretch = pn.widgets.Select(label="Stretch", options=list(STRETCHES), value="asinh", width=160)
+    chosen = pn.widgets.TextInput(label="Nebulae (IDs, separated by commas)", width=300)
     picture = hv.DynamicMap(
         pn.bind(views.draw, product, stretch, chosen), streams=[hv.streams.RangeXY()]
     )

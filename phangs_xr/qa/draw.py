@@ -20,7 +20,7 @@ from holoviews.plotting.mpl import LayoutPlot
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogFormatter, NullFormatter
 from numpy.typing import NDArray
 
 FLUX_UNIT = "10⁻²⁰ erg s⁻¹ cm⁻²"
@@ -30,12 +30,14 @@ FLUX_MAP = "inferno"
 RATIO_MAP = "RdBu_r"
 COUNT_MAP = "cividis"
 SKY_COLOUR = "#404040"
-OUTLINE = "#56b4e9"
+OUTLINE, STAR_OUTLINE = "#56b4e9", "#00c08a"
 BLACK, GREY = "#222222", "#8c8c8c"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe and Ito's, which all kinds of colour vision tell apart."""
 
 FONTS = {"title": 11, "labels": 11, "ticks": 9, "legend": 9, "cticks": 9}
+_SEPARATORS = (("ʰ", "ᵐ", "ˢ"), ("°", "′", "″"))
+_MANY = 500
 _DIGITS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
@@ -90,8 +92,8 @@ class Paper:
         Of the axes.
     left, right, bottom, top
         Room on each side.
-    margin, head
-        More room, left of the first column and above the first row.
+    margin
+        More room, left of the first column.
     """
 
     width: float
@@ -101,12 +103,11 @@ class Paper:
     bottom: float = 0.6
     top: float = 0.35
     margin: float = 0.0
-    head: float = 0.0
 
     def measure(self, rows: int, columns: int) -> tuple[float, float]:
         """Return width and height of a figure of so many panels [inch]."""
         across, up = self._cell
-        return self.margin + columns * across, self.head + rows * up
+        return self.margin + columns * across, rows * up
 
     def place(self, row: int, column: int, rows: int, columns: int) -> tuple[float, ...]:
         """Return left, bottom, width, height of one panel, as fractions of the figure."""
@@ -124,9 +125,7 @@ class Paper:
         return self.left + self.width + self.right, self.bottom + self.height + self.top
 
 
-def arrange(
-    panels: Sequence[Any], columns: int, paper: Paper, *, linked: bool = True, title: str = ""
-) -> hv.Layout:
+def arrange(panels: Sequence[Any], columns: int, paper: Paper, *, linked: bool = True) -> hv.Layout:
     """Put panels side by side.
 
     Parameters
@@ -139,8 +138,6 @@ def arrange(
         Size of each.
     linked
         Whether panels with the same axes pan together.
-    title
-        Over all of them.
     """
     rows = -(-len(panels) // columns)
     cells = [divmod(index, columns) for index in range(len(panels))]
@@ -155,15 +152,12 @@ def arrange(
         shared_axes=linked,
         shared_datasource=True,
         merge_tools=True,
-        title=title,
         backend="bokeh",
     )
     return layout.opts(
         shared_axes=linked,
         sublabel_format="",
         fig_inches=paper.measure(rows, columns),
-        title=title,
-        fontsize={"title": FONTS["title"]},
         backend="matplotlib",
     )
 
@@ -201,15 +195,28 @@ def draw_legend(entries: Mapping[str, str], x: hv.Dimension, y: hv.Dimension) ->
 
 
 def quieten(plot: Any, element: Any) -> None:
-    """Leave the labels of minor ticks away, and thin those of RA (matplotlib hook)."""
+    """Leave the labels of minor ticks away, thin those of RA, use plain text (matplotlib hook).
+
+    Labels that must be typeset as mathematics take longer than all else of a small figure.
+    """
     axis = plot.handles["axis"]
     if hasattr(axis, "coords"):
-        for coordinate, number in zip(axis.coords, (3, 4), strict=True):
+        for coordinate, number, marks in zip(axis.coords, (3, 4), _SEPARATORS, strict=True):
             coordinate.set_ticks(number=number)
             coordinate.set_ticklabel(exclude_overlapping=True)
+            coordinate.set_separator(marks)
         return
-    axis.xaxis.set_minor_formatter(NullFormatter())
-    axis.yaxis.set_minor_formatter(NullFormatter())
+    for one in (axis.xaxis, axis.yaxis):
+        one.set_minor_formatter(NullFormatter())
+        if one.get_scale() == "log" and isinstance(one.get_major_formatter(), LogFormatter):
+            one.set_major_formatter(lambda value, position: format_tick(value))
+
+
+def rasterise_many(plot: Any, element: Any) -> None:
+    """Keep thousands of points or bars as pixels in a PDF (matplotlib hook)."""
+    if len(element) > _MANY:
+        for artist in plot.handles["axis"].collections:
+            artist.set_rasterized(True)
 
 
 def hide_labels(plot: Any, element: Any, *, rows: bool, columns: bool) -> None:
@@ -297,7 +304,7 @@ def format_number(value: float) -> str:
 
 def format_tick(value: float) -> str:
     """Return a power of ten, or a small number, as an axis shows it."""
-    if abs(value) < 1000:
+    if value == 0 or 0.001 <= abs(value) < 1000:
         return f"{value:g}".replace("-", "−")
     exponent = str(round(math.log10(abs(value)))).translate(_DIGITS)
     return f"{'−' if value < 0 else ''}10{exponent}"
@@ -425,6 +432,11 @@ def tick_ratios(limit: float, centre: float = 1.0) -> list[tuple[float, str]]:
     chosen = above[-3:] if limit < 4 else above[-4::2]
     factors = [*(1 / step for step in reversed(chosen)), 1.0, *chosen]
     return [(centre * factor, f"{centre * factor:.2g}") for factor in factors]
+
+
+def thin_out(count: int) -> float:
+    """Return a factor for the size of marks, 1 for few, less for many, so that all can be seen."""
+    return float(np.clip(np.sqrt(300 / max(count, 1)), 0.25, 1.0))
 
 
 def choose_round(length: float) -> float:

@@ -24,7 +24,9 @@ from phangs_xr.qa.draw import (
     draw_legend,
     frame,
     put_on_paper,
+    rasterise_many,
     style,
+    thin_out,
     tick_ratios,
 )
 from phangs_xr.qa.nebula_table import NAMES, Column, choose_colours, tabulate_nebulae
@@ -36,7 +38,7 @@ _FEWEST = 5
 _RATIO_LIMITS = (1 / 3, 3.0)
 _RATIO_REACH = 30.0
 _PLOT = {"frame_width": 400, "frame_height": 400, "default_tools": ["wheel_zoom", "save", "reset"]}
-_LARGE = {"size": 8, "line_alpha": 0.6, "line_color": BLACK, "line_width": 0.5}
+_LARGE = {"line_alpha": 0.6, "line_color": BLACK}
 
 
 def plot_fluxes(
@@ -102,7 +104,7 @@ def draw_fluxes(
     points = _draw_points(table, x, y)
     legend = draw_legend(choose_colours(table["group"]), x, y)
     overlay = hv.Overlay([*guides, *_draw_errors(table, x, y), points, *legend])
-    hidden = int(np.sum(~((muse > 0) & (flux > 0))))
+    hidden = int(np.sum((muse <= 0) | (flux <= 0)))
     title = f"{NAMES[product]}{_describe(product, numbers)}"
     title += f"; {hidden} ≤ 0" if hidden else ""
     return frame(
@@ -169,7 +171,7 @@ def _draw_errors(table: hv.Dataset, x: hv.Dimension, y: hv.Dimension) -> list[hv
         style(
             bars,
             bokeh={"line_color": GREY, "upper_head": None, "lower_head": None},
-            mpl={"edgecolor": GREY, "elinewidth": 0.6, "capsize": 0},
+            mpl={"edgecolor": GREY, "elinewidth": 0.6, "capsize": 0, "hooks": [rasterise_many]},
         )
     ]
 
@@ -180,7 +182,13 @@ def _draw_points(table: hv.Dataset, x: hv.Dimension, y: hv.Dimension) -> hv.Poin
         points,
         # Not `color`, whose column of the shared data holds the ratio's colours.
         bokeh={**_options_of_points(table), "fill_color": "colour"},
-        mpl={"color": "colour", "s": 14, "linewidth": 0, "alpha": 0.85},
+        mpl={
+            "color": "colour",
+            "s": 14,
+            "linewidth": 0,
+            "alpha": 0.85,
+            "hooks": [rasterise_many],
+        },
     )
 
 
@@ -329,21 +337,23 @@ def plot_ratio_on_sky(
     options = plane.options()
     limit = choose_ratio_limit(table[f"ratio_{product}"])
     bar = draw_bar(f"{NAMES[product]} / MUSE flux", tick_ratios(limit), below=False)
+    thin = thin_out(len(table))
+    small = {"size": 8 * thin**0.5, "line_width": 0.5 * thin}
     points = style(
         points,
         color=f"ratio_{product}",
         cmap=RATIO_MAP,
         clim=(1 / limit, limit),
         cnorm="log",
-        bokeh={**_options_of_points(table), **_LARGE, **bar["bokeh"]},
-        mpl={"s": 26, "edgecolor": BLACK, "linewidth": 0.4, **bar["mpl"]},
+        bokeh={**_options_of_points(table), **_LARGE, **bar["bokeh"], **small},
+        mpl={"s": 26 * thin, "edgecolor": BLACK, "linewidth": 0.4 * thin, **bar["mpl"]},
     )
     panel = frame(
         points,
         title=f"{NAMES[product]} / MUSE on the sky",
         show_grid=axes == "offset",
         bokeh={**options["bokeh"], **_PLOT},
-        mpl={**options["mpl"], "hooks": bar["mpl"]["hooks"]},
+        mpl={**options["mpl"], "hooks": [*bar["mpl"]["hooks"], rasterise_many]},
     )
     return put_on_paper(panel, Paper(4.8, 4.8, left=1.1, right=1.0))
 

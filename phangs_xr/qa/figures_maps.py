@@ -17,6 +17,7 @@ from phangs_xr.qa.draw import (
     OUTLINE,
     RATIO_MAP,
     SKY_COLOUR,
+    STAR_OUTLINE,
     Paper,
     Stretch,
     arrange,
@@ -28,19 +29,24 @@ from phangs_xr.qa.draw import (
     hide_labels,
     show_values,
     style,
+    thin_out,
     tick_ratios,
 )
-from phangs_xr.qa.outlines import trace_outlines
 from phangs_xr.qa.planes import Axes, Plane, choose_plane, place_on_sky
-from phangs_xr.qa.products import find_number, find_product, has_product
+from phangs_xr.qa.products import find_number
 from phangs_xr.qa.reduce import MAPPED, Overview, reduce_field
 
 TITLES = {
     "musehalpha_regrid": "MUSE",
     "halpha": "HST",
     "halpha_smoothed": "smoothed HST",
-    "hstmuseratio": "MUSE / smoothed HST",
 }
+
+MASKS = {
+    "nebula_mask": ("nebulae", OUTLINE),
+    "star_mask": ("stars", STAR_OUTLINE),
+}
+"""How the outlines of each mask are named and coloured."""
 
 _PANEL = 250
 _WIDTH = 3.0
@@ -72,7 +78,7 @@ def plot_maps(
     hv.Layout
         Two rows: fluxes in one colour scale, that of MUSE, and the ratio about 1; then each map in
         its own scale. Maps are means over blocks of pixels; the ratio is that of the means.
-        A bar gives the scale, lines the nebulae.
+        A bar gives the scale, lines the nebulae and the stars.
 
     Raises
     ------
@@ -81,7 +87,7 @@ def plot_maps(
     """
     overview = reduce_field(field) if overview is None else overview
     plane = choose_plane(overview.grid, axes)
-    marks = [*_draw_outlines(field, plane), *draw_scale_bar(plane)]
+    marks = [*_draw_outlines(overview, plane), *draw_scale_bar(plane)]
     names = [name for name in MAPPED if name in overview.images]
     matched = choose_stretch(overview.images[names[0]].values)
     own = {name: choose_stretch(overview.images[name].values) for name in names}
@@ -103,14 +109,15 @@ def find_ratio(field: xr.DataTree, overview: Overview) -> xr.DataArray | None:
     -------
     xr.DataArray or None
         Per block, the mean of `hstmuseratio` weighted by the flux it multiplies; NaN where that
-        flux is not positive. None without MUSE.
+        flux is not positive. None without MUSE, or where it does not meet HST.
     """
     if not {"musehalpha_regrid", "halpha_smoothed"} <= set(overview.images):
         return None
     offset = np.nan_to_num(find_number(field, "offset"))
     flux = overview.images["halpha_smoothed"] + np.float32(offset)
     ratio = overview.images["musehalpha_regrid"] / flux.where(flux > 0)
-    return ratio.where(ratio > 0)
+    ratio = ratio.where(ratio > 0)
+    return ratio if ratio.notnull().any() else None
 
 
 def _draw_row(
@@ -121,10 +128,11 @@ def _draw_row(
     note: str,
     marks: list[Any],
 ) -> list[hv.Overlay]:
-    row = []
+    row: list[hv.Overlay] = []
     for name, stretch in stretches.items():
         picture = draw_image(plane, overview.images[name], stretch)
-        row.append(_frame_map(plane, [picture, *marks], f"{TITLES[name]}, {note}"))
+        title = f"{TITLES[name]}, {note}"
+        row.append(_frame_map(plane, [picture, *marks], title, legend=not row))
     if ratio is not None:
         centre = 1.0 if note.startswith("MUSE") else float(np.nanmedian(ratio))
         row.append(_draw_ratio(plane, ratio, centre, marks))
@@ -144,7 +152,7 @@ def _arrange_rows(plane: Plane, rows: list[list[hv.Overlay]]) -> hv.Layout:
         for column, panel in enumerate(row)
     ]
     ny, nx = plane.grid.shape
-    paper = Paper(_WIDTH, _WIDTH * ny / nx, left=0.2, right=0.9, bottom=0.5, margin=0.8)
+    paper = Paper(_WIDTH, _WIDTH * ny / nx, left=0.2, right=0.9, bottom=0.5, margin=0.9)
     return arrange(panels, len(rows[0]), paper)
 
 
@@ -189,35 +197,45 @@ def _draw_ratio(plane: Plane, ratio: xr.DataArray, centre: float, marks: list[An
     return _frame_map(plane, [picture, *marks], f"MUSE / HST, about {about}")
 
 
-def _frame_map(plane: Plane, layers: list[Any], title: str) -> hv.Overlay:
+def _frame_map(plane: Plane, layers: list[Any], title: str, legend: bool = False) -> hv.Overlay:
     options = plane.options()
     return frame(
         hv.Overlay(layers),
         title=title,
         bgcolor=SKY_COLOUR,
-        show_legend=False,
+        show_legend=legend,
+        legend_position="top_right",
         bokeh={**options["bokeh"], "frame_width": _PANEL, "frame_height": _PANEL},
         mpl=options["mpl"],
     )
 
 
-def _draw_outlines(field: xr.DataTree, plane: Plane) -> list[hv.Curve]:
-    if not has_product(field, "nebula_mask"):
-        return []
-    ra, dec = trace_outlines(find_product(field, "nebula_mask"))
-    return [draw_line(plane, *place_on_sky(plane, ra, dec))] if ra.size else []
+def _draw_outlines(overview: Overview, plane: Plane) -> list[hv.Curve]:
+    lines = []
+    for name, (ra, dec) in overview.outlines.items():
+        if ra.size:
+            label, colour = MASKS[name]
+            lines.append(draw_line(plane, *place_on_sky(plane, ra, dec), colour, label))
+    return lines
 
 
-def draw_line(plane: Plane, x: NDArray[np.float64], y: NDArray[np.float64]) -> hv.Curve:
+def draw_line(
+    plane: Plane,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    colour: str = OUTLINE,
+    label: str = "",
+) -> hv.Curve:
     """Draw outlines, given in the plane with NaN between them, over a map."""
+    thin = thin_out(int(np.isnan(x).sum()))
     # Half the bytes: a page holds the outlines of thousands of nebulae.
-    line = hv.Curve((x.astype(np.float32), y.astype(np.float32)), *plane.dims)
+    line = hv.Curve((x.astype(np.float32), y.astype(np.float32)), *plane.dims, label=label)
     return style(
         line,
-        color=OUTLINE,
+        color=colour,
         apply_ranges=False,
-        bokeh={"line_width": 1},
-        mpl={**plane.options()["mpl"], "linewidth": 0.6},
+        bokeh={"line_width": thin, "line_alpha": (1 + thin) / 2},
+        mpl={**plane.options()["mpl"], "linewidth": 0.7 * thin},
     )
 
 

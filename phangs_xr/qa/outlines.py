@@ -26,7 +26,8 @@ def trace_outlines(mask: xr.DataArray, side: int = SIDE) -> tuple[Line, Line]:
     Parameters
     ----------
     mask
-        region_ID per pixel, NaN outside; loaded after it is thinned to every n-th pixel.
+        `nebula_mask`, region_ID per pixel, NaN outside; or `star_mask`, non-zero on stars. Loaded
+        after it is thinned to every n-th pixel.
     side
         Most pixels along an axis of the thinned mask.
 
@@ -37,9 +38,15 @@ def trace_outlines(mask: xr.DataArray, side: int = SIDE) -> tuple[Line, Line]:
     """
     step = max(1, math.ceil(max(mask.shape) / side))
     thin = mask.isel(y=slice(step // 2, None, step), x=slice(step // 2, None, step))
-    labels, _ = _number(thin.values)
+    labels, _ = _number(mark_inside(thin))
     lines = [line for window, inside in _list_nebulae(labels) for line in _trace(inside, window)]
     return _to_sky(thin, lines)
+
+
+def mark_inside(mask: xr.DataArray) -> NDArray[Any]:
+    """Return a mask's values, NaN outside: where a `star_mask` is zero, too."""
+    values = mask.values
+    return np.where(values != 0, values, np.nan) if mask.name == "star_mask" else values
 
 
 def trace_nebula(mask: xr.DataArray, region: float) -> tuple[Line, Line]:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from phangs_xr.grid import Grid, get_grid
 from phangs_xr.lazy import DEFAULT_CHUNK, Block
-from phangs_xr.qa.products import find_product
+from phangs_xr.qa.outlines import Line, trace_outlines
+from phangs_xr.qa.products import find_product, has_product
 from phangs_xr.schema import PRODUCTS
 from phangs_xr.statistics import decode_values, encode_values
 from phangs_xr.tiles import Measurement, Runner, run_reductions
@@ -106,12 +107,16 @@ class Overview:
         Side of a block [HST pixel].
     histograms
         Of the pixels, not the means, of `halpha`, `halpha_bgsub` and `anchored`, as far as there.
+    outlines
+        RA and Dec [deg] of the lines around what `nebula_mask` and `star_mask` mark, as far as
+        there, as `trace_outlines` returns them.
     """
 
     grid: Grid
     images: xr.Dataset
     factor: int
     histograms: Mapping[str, PixelHistogram]
+    outlines: Mapping[str, tuple[Line, Line]]
 
 
 @dataclass(frozen=True)
@@ -195,18 +200,24 @@ def average_blocks(image: Image, factor: int) -> NDArray[np.float32]:
     """
     if factor == 1:
         return image.astype(np.float32, copy=False)
-    finite = np.isfinite(image)
-    rows, columns = (np.arange(0, size, factor) for size in image.shape)
+    rows, columns = (-(-size // factor) for size in image.shape)
+    missing = [(0, -size % factor) for size in image.shape]
+    if missing != [(0, 0), (0, 0)]:
+        image = np.pad(image, missing, constant_values=np.nan)
 
-    def add_up(values: NDArray[Any]) -> NDArray[np.float64]:
+    def add_up(values: Image) -> Image:
         # Rows first: that leaves little for the slow sums along the short axis.
-        tall = np.add.reduceat(values, rows, axis=0, dtype=np.float32)
-        return np.add.reduceat(tall, columns, axis=1, dtype=np.float64)
+        tall = values.reshape(rows, factor, columns * factor).sum(axis=1, dtype=np.float32)
+        total: Image = tall.reshape(rows, columns, factor).sum(axis=2, dtype=np.float32)
+        return total
 
-    number = add_up(finite)
-    total = add_up(np.where(finite, image, 0))
+    finite = np.isfinite(image)
+    if finite.all():
+        return (add_up(image) / factor**2).astype(np.float32)
+    number = add_up(finite.astype(np.float32))
+    total = add_up(np.where(finite, image, image.dtype.type(0)))
     with np.errstate(invalid="ignore"):
-        return np.where(number > 0, total / number, np.nan).astype(np.float32)
+        return (total / number).astype(np.float32)
 
 
 def choose_factor(shape: tuple[int, int], side: int) -> int:
@@ -311,7 +322,12 @@ def reduce_field(field: xr.DataTree, runner: Runner | None = None, *, side: int 
         if name in COUNTED:
             units = str(images[name].attrs.get("units", ""))
             histograms[name] = PixelHistogram(counts, units, stride)
-    return Overview(grid, xr.Dataset(means), factor, histograms)
+    outlines = {
+        name: trace_outlines(find_product(field, name))
+        for name in ("nebula_mask", "star_mask")
+        if has_product(field, name)
+    }
+    return Overview(grid, xr.Dataset(means), factor, histograms, outlines)
 
 
 def _label_means(

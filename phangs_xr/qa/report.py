@@ -208,7 +208,7 @@ def _write_figure(drawing: Any, path: Path) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI)
     path.with_suffix(".png").write_bytes(buffer.getvalue())
-    figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
+    figure.savefig(path.with_suffix(".pdf"), dpi=200, metadata={"CreationDate": None})
     plt.close(figure)
     return buffer.getvalue()
 

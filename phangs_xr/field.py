@@ -91,11 +91,12 @@ class Field:
         return lines
 
     def _list_upstream(self, one: PlannedStep) -> set[str]:
-        makers = {name: s for s in self.plan.steps for name in (*s.step.outputs, *s.step.numbers)}
-        found = {one.name}
-        for name in (*one.inputs, *one.step.looks_at):
-            if name not in one.step.sources:
-                found |= self._list_upstream(makers[name])
+        needed: set[str] = set()
+        found = set()
+        for step in reversed(self.plan.steps):
+            if step is one or needed.intersection((*step.step.outputs, *step.step.numbers)):
+                needed |= {*step.inputs, *step.step.looks_at} - set(step.step.sources)
+                found.add(step.name)
         return found
 
 

@@ -230,7 +230,7 @@ def map_halo(
         **parameters,
     )
     # Chunks thinner than the halo are merged on the way: give the caller's chunks back.
-    return _label_like(images[0], data.rechunk(arrays[0].chunks), dtype)
+    return _label_like(images[0], _rechunk(data, arrays[0].chunks), dtype)
 
 
 def map_tiles(
@@ -274,7 +274,7 @@ def map_tiles(
         for xs in _list_slices(column_chunks):
             tile = target.window(ys, xs)
             window = find_overlap(tile, origin, pad)
-            needed = pixels[window].rechunk(-1).to_delayed()
+            needed = _rechunk(pixels[window], -1).to_delayed()
             # An empty window has no chunk to depend on.
             piece = needed.ravel()[0] if needed.size else np.empty((0, 0), source.dtype)
             made = delayed(run, pure=True)(piece, origin.window(*window), tile)
@@ -326,12 +326,18 @@ def _is_lazy(images: Sequence[xr.DataArray], parameters: dict[str, Any]) -> bool
     )
 
 
+def _rechunk(array: Any, chunks: Any) -> Any:
+    # Left to choose, dask loads `distributed` to ask whether there is a cluster; and shuffling
+    # through it is for arrays whose every chunk changes.
+    return array.rechunk(chunks, method="tasks")
+
+
 def _unify(images: Sequence[xr.DataArray]) -> list[Any]:
     """Return the images' dask arrays with the chunks of the first chunked one."""
     chunked = next((image for image in images if is_chunked(image)), None)
     chunks: Any = chunked.data.chunks if chunked is not None else DEFAULT_CHUNK
     return [
-        image.data.rechunk(chunks)
+        _rechunk(image.data, chunks)
         if is_chunked(image)
         else da.from_array(image.data, chunks=chunks)
         for image in images
@@ -457,7 +463,7 @@ def _reduce_lazily(
         aligned = tuple(
             _align_chunks(chunks, reduction.cell, reduction.depth) for chunks in arrays[0].chunks
         )
-        arrays = [array.rechunk(aligned) for array in arrays]
+        arrays = [_rechunk(array, aligned) for array in arrays]
     spans = [
         [_Span(s.start, s.stop, max(s.start - reduction.depth, 0)) for s in _list_slices(chunks)]
         for chunks in arrays[0].chunks

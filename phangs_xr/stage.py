@@ -114,8 +114,7 @@ def run_stage(ready: Field, stage: Stage, runner: Runner) -> None:
     work = replace(work, targets=targets)
     title = ", ".join(one.name for one in stage.steps)
     runner.run(title, _work_on_tile, work, list_tiles(grid.shape, runner.chunk))
-    for one in stage.steps:
-        _finish_step(ready, one, targets, numbers, monotonic() - started)
+    _finish_steps(ready, stage, targets, numbers, monotonic() - started)
     logger.debug("%s: %.1f s", title, monotonic() - started)
 
 
@@ -185,29 +184,33 @@ def _create_targets(
     return targets
 
 
-def _finish_step(
+def _finish_steps(
     ready: Field,
-    one: PlannedStep,
+    stage: Stage,
     targets: Mapping[str, tuple[ZarrTarget | FitsTarget, ...]],
     numbers: Mapping[str, Any],
     seconds: float,
 ) -> None:
-    """Give a step's products their names, and record it as finished: in this order."""
-    for name in one.outputs:
+    """Give a stage's products their names, and record its steps as finished: in this order."""
+    for name in (name for one in stage.steps for name in one.outputs):
         for target in targets[name]:
             target.finish()
-    if one.step.numbers:
-        ready.store.write_numbers({name: numbers[name] for name in one.step.numbers})
+    measured = {name: numbers[name] for one in stage.steps for name in one.step.numbers}
+    if measured:
+        ready.store.write_numbers(measured)
     records = ready.store.read_records()
-    records[one.name] = {
-        "key": one.key,
-        "options": asdict(one.options),
-        "inputs": {
-            name: ready.inputs[name]["digest"] for name in one.inputs if name in one.step.sources
-        },
-        "outputs": list(one.outputs),
-        "fits": [name for name in one.outputs if len(targets[name]) > 1],
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "stage_seconds": round(seconds, 2),
-    }
+    for one in stage.steps:
+        records[one.name] = {
+            "key": one.key,
+            "options": asdict(one.options),
+            "inputs": {
+                name: ready.inputs[name]["digest"]
+                for name in one.inputs
+                if name in one.step.sources
+            },
+            "outputs": list(one.outputs),
+            "fits": [name for name in one.outputs if len(targets[name]) > 1],
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "stage_seconds": round(seconds, 2),
+        }
     ready.store.write_records(records)

@@ -21,6 +21,7 @@ import xarray as xr
 from dask.base import compute
 from dask.callbacks import Callback
 from dask.delayed import delayed
+from dask.threaded import get as get_threaded
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -191,7 +192,7 @@ class Runner:
         names = {leaf.key for leaf in leaves}
         # Tasks run side by side already; more threads for their matrix products get in the way.
         with _Progress(names, report), threadpool_limits(1, user_api="blas"):
-            results = compute(*parts, scheduler="threads", num_workers=self.threads)
+            results = compute(*parts, scheduler=get_threaded, num_workers=self.threads)
         return results[0] if root is not None else None
 
     def _run_on_cluster(self, title: str, leaves: Sequence[Any], root: Any, report: Advance) -> Any:
@@ -227,23 +228,24 @@ class Runner:
 
 
 def _run_task(function: Callable[[Any, Any], Any], shared: Any, item: Any) -> Any:
-    _return_memory()
+    _keep_memory()
     return function(shared, item)
 
 
 @cache
-def _return_memory() -> None:
-    """Have glibc hand freed images back to the system, and keep what small temporaries need.
+def _keep_memory() -> None:
+    """Have glibc keep freed buffers of up to a few chunks for the next task, in one place for all.
 
-    Left to itself it learns from the first freed image to keep as much, per thread, in pieces that
-    the next image may not fit into: a run then takes half as much memory again, and the more the
-    longer it lasts. NumPy asks for large pages from 4 MB on, so images cost little to get anew.
+    Left to itself it keeps some per thread, in pieces that the next buffer may not fit into, and
+    hands others back at once, to be had anew from the system page by page: that took a sixth of a
+    run, and keeping the pieces half as much memory again, the more the longer a run lasts.
     """
-    trim_threshold, mmap_threshold = -1, -3
+    trim_threshold, mmap_threshold, arena_max = -1, -3, -8
     try:
         library = ctypes.CDLL(None)
-        library.mallopt(mmap_threshold, 4 << 20)
-        library.mallopt(trim_threshold, 128 << 20)
+        library.mallopt(arena_max, 1)
+        library.mallopt(mmap_threshold, 64 << 20)
+        library.mallopt(trim_threshold, 256 << 20)
     except (AttributeError, OSError, TypeError):
         # Another C library, with other habits.
         return

@@ -17,9 +17,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from photutils.detection import DAOStarFinder
-from photutils.geometry import circular_overlap_grid
-from photutils.utils.exceptions import NoDetectionsWarning
 from scipy import ndimage
 
 from phangs_xr.filters import fill_holes, find_peaks
@@ -91,6 +88,9 @@ def find_sources(
     `photutils.detection.DAOStarFinder` is given the peaks, which it is slow to find, and only what
     is around them.
     """
+    # Imported here, as below: of all that a process needs to start, it takes a quarter.
+    from photutils.detection import DAOStarFinder
+
     finder = DAOStarFinder(threshold=options.threshold * std, fwhm=options.fwhm)
     convolved = ndimage.convolve(image, finder.kernel.data, mode="constant")
     peaks = np.transpose(find_peaks(convolved, finder.threshold_eff, finder.min_separation))
@@ -121,6 +121,9 @@ def _measure_sources(
     image: Image, peaks: NDArray[np.intp], options: RemoveCosmicRays, std: float
 ) -> NDArray[np.float64]:
     """Return the centroids (x, y) of those of the peaks (row, column) that DAOFIND takes."""
+    from photutils.detection import DAOStarFinder
+    from photutils.utils.exceptions import NoDetectionsWarning
+
     # For the whole process: a filter set and unset around each call would race between threads.
     warnings.filterwarnings("ignore", category=NoDetectionsWarning)
     finder = DAOStarFinder(
@@ -144,6 +147,8 @@ def has_negative_ring(image: Image, x: float, y: float, rings: int) -> bool:
     rings
         How many, 1 pixel wide, the innermost a disc; pixels count by their exact overlap.
     """
+    from photutils.geometry import circular_overlap_grid
+
     column, row = round(x), round(y)
     ys = slice(max(row - rings - 1, 0), row + rings + 2)
     xs = slice(max(column - rings - 1, 0), column + rings + 2)

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from photutils.utils import ShepardIDWInterpolator
 from scipy import ndimage
 
 from phangs_xr.errors import InputError
@@ -231,6 +230,9 @@ def complete_mesh(mesh: Image, filter_size: int) -> NDArray[np.float64]:
     filled = mesh.astype(np.float64)
     dropped = np.isnan(filled)
     if dropped.any():
+        # Imported here: photutils takes a quarter of all that a process needs to start.
+        from photutils.utils import ShepardIDWInterpolator
+
         interpolate = ShepardIDWInterpolator(np.argwhere(~dropped), filled[~dropped])
         filled[dropped] = interpolate(
             np.argwhere(dropped), n_neighbors=10, power=1.0, eps=0.0, regularization=0.0

@@ -1,0 +1,182 @@
+"""`python -m tests.benchmarks`, from the root of the repository, prints what the project claims."""
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from tests.benchmarks.cases import Case, Yardstick
+from tests.benchmarks.commands import Usage, run_cli, run_python
+from tests.benchmarks.tables import Cell, divide, print_table
+
+NAMES = ("speed", "steps", "memory", "processes", "report", "graph")
+PACKAGES = ("phangs_xr", "numpy", "dask", "xarray", "zarr", "astropy", "photutils", "reproject")
+OTHERS = ("sum_nebulae", "write", "write_nocosmic")
+SPEED_COLUMNS = (
+    *("seconds", "run", "qa", "ours", "cpu"),
+    *("yardstick", "yardstick / ours", "floor", "ours / floor"),
+)
+NEEDS_RUN = {"speed", "steps", "memory", "report"}
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[2000, 4000], help="sides [pixel]")
+    parser.add_argument("--large", action="store_true", help="8000 too")
+    parser.add_argument("--huge", action="store_true", help="16000 too")
+    parser.add_argument("--data", type=Path, help="where simulated galaxies are kept, or found")
+    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, help="some tables")
+    given = parser.parse_args(arguments)
+    more = [8000] * given.large + [16000] * given.huge
+    given.sizes = sorted({*given.sizes, *more})
+    return given
+
+
+@contextmanager
+def open_directory(path: Path | None) -> Iterator[Path]:
+    """Give the directory asked for, or one that is removed in the end."""
+    if path is not None:
+        path.mkdir(parents=True, exist_ok=True)
+        yield path.resolve()
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        yield Path(directory)
+
+
+def print_speed(case: Case, runs: Sequence[Usage], yardstick: Yardstick | None, out: Path) -> None:
+    """Compare whole runs with the yardstick and with reading and writing alone."""
+    floor = case.measure_floor(out)
+    with case.run(case.without_cosmics) as (bare, *bare_runs):
+        bare_floor = case.measure_floor(bare)
+    totals = (yardstick.total, yardstick.without_cosmics) if yardstick else (None, None)
+    measured = (("all steps", runs, floor), ("without cosmic rays", bare_runs, bare_floor))
+    rows: list[list[Cell]] = []
+    for (name, (run, qa), least), plain in zip(measured, totals, strict=True):
+        ours = run.seconds + qa.seconds
+        whole = (ours, run.cpu + qa.cpu, plain, divide(plain, ours), least, ours / least)
+        rows.append([name, run.seconds, qa.seconds, *whole])
+    print_table(
+        f"speed, {case.size}² pixels: yardstick / ours at least 12 at 4000² with cosmic rays, "
+        f"10 at 8000² without; ours / floor at most 4",
+        SPEED_COLUMNS,
+        rows,
+    )
+    if yardstick:
+        print(f"yardstick: peak {yardstick.usage.peak:.0f} MB", flush=True)
+
+
+def print_steps(case: Case, plain: Mapping[str, float], out: Path) -> None:
+    """Compare each step alone."""
+    rows = [
+        (name, plain.get(name), seconds, divide(plain.get(name), seconds))
+        for name, seconds in case.measure_steps(out).items()
+    ]
+    # What the yardstick does besides belongs to no step of ours.
+    rest = [(name, plain[name], None, None) for name in OTHERS]
+    print_table(
+        f"steps alone, {case.size}² pixels, each with its reading and measuring",
+        ("step", "yardstick s", "ours s", "yardstick / ours"),
+        [*rows, *rest],
+    )
+
+
+def print_report(case: Case, out: Path) -> None:
+    """Say what the report takes beyond the measurements."""
+    bare = run_cli("qa", out, "--no-report", "--threads", 2)
+    full = run_cli("qa", out, "--threads", 2)
+    rest = full.seconds - bare.seconds
+    print_table(
+        f"report, {case.size}² pixels: at most 15 s",
+        ("", "qa s", "qa --no-report s", "report s", "peak MB"),
+        [("", full.seconds, bare.seconds, rest, full.peak)],
+    )
+
+
+def measure_case(case: Case, only: Sequence[str]) -> Usage:
+    """Print the tables of one size; return what its run took, for the one of all sizes."""
+    yardstick = case.run_yardstick() if {"speed", "steps"} & set(only) else None
+    with case.run(case.config) as (out, run, qa):
+        if "steps" in only and yardstick:
+            print_steps(case, yardstick.steps, out)
+        if "report" in only:
+            print_report(case, out)
+        if "speed" in only:
+            print_speed(case, (run, qa), yardstick, out)
+    return run + qa
+
+
+def print_memory(cases: Sequence[Case], usages: Sequence[Usage]) -> None:
+    """Compare the sizes' memory and cost."""
+    peaks = [usage.peak for usage in usages]
+    costs = [usage.seconds / case.megapixels for case, usage in zip(cases, usages, strict=True)]
+    print_table(
+        "memory and cost of run and qa: peak at most 1000 MB, within 20 % of the first size's; "
+        "s/Mpx within 25 %",
+        ("size", "peak MB", "of the first", "s/Mpx", "of the first"),
+        [
+            (f"{case.size}²", peak, peak / peaks[0], cost, cost / costs[0])
+            for case, peak, cost in zip(cases, peaks, costs, strict=True)
+        ],
+    )
+
+
+def print_processes(case: Case) -> None:
+    """Compare one worker process with two."""
+    measured = {workers: case.run_workers(workers) for workers in (1, 2)}
+    ratios = [one / two for one, two in zip(measured[1], measured[2], strict=True)]
+    print_table(
+        f"processes, {case.size}² pixels: two at least 1.6 times as fast as one",
+        ("", "command s", "stages alone s"),
+        [
+            *((f"--workers {number}", *spent) for number, spent in measured.items()),
+            ("1/2", *ratios),
+        ],
+    )
+
+
+def print_graphs(directory: Path) -> None:
+    """Say what the lazy results of a large field cost before anything is computed."""
+    result = directory / "graphs.json"
+    run_python("tests.benchmarks.steps", result)
+    found = json.loads(result.read_text())
+    result.unlink()
+    print_table(
+        "lazy results of 16000² pixels: graph under 1 s",
+        ("step", "s", "tasks per chunk"),
+        [(name, *numbers) for name, numbers in found.items()],
+    )
+
+
+def print_all(sizes: Sequence[int], only: Sequence[str], data: Path) -> None:
+    """Print every table that was asked for as soon as it is measured."""
+    cases = [Case(size, data) for size in sizes]
+    usages = []
+    for case in cases:
+        if set(only) - {"graph"}:
+            case.prepare()
+        if NEEDS_RUN & set(only):
+            usages.append(measure_case(case, only))
+    if "memory" in only:
+        print_memory(cases, usages)
+    if "processes" in only:
+        print_processes(cases[-1])
+    if "graph" in only:
+        print_graphs(data)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = parse_arguments(arguments)
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    cores = len(os.sched_getaffinity(0))
+    print(f"{cores} cores, Python {platform.python_version()}, {versions}", flush=True)
+    with open_directory(given.data) as data:
+        print_all(given.sizes, given.only, data)
+
+
+if __name__ == "__main__":
+    main()

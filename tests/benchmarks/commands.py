@@ -1,0 +1,80 @@
+"""Run a command as a fresh process, and measure it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a process took, children of its own left out.
+
+    Attributes
+    ----------
+    seconds
+        On the wall.
+    cpu
+        Seconds of all its threads.
+    peak
+        Resident memory [MB].
+    """
+
+    seconds: float
+    cpu: float
+    peak: float
+
+    def __add__(self, other: "Usage") -> "Usage":
+        cpu, peak = self.cpu + other.cpu, max(self.peak, other.peak)
+        return Usage(self.seconds + other.seconds, cpu, peak)
+
+
+def run_python(module: str, *arguments: str | int | Path) -> Usage:
+    """Run `python -m module arguments` in the repository, importing included.
+
+    A process begins with the peak memory of the one that starts it: this one must stay small, so
+    whatever needs NumPy is done in such processes.
+
+    Raises
+    ------
+    RuntimeError
+        If the command fails, with the end of what it said.
+    """
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    # What was written before must not be paid for by this command.
+    os.sync()
+    with tempfile.TemporaryFile() as said:
+        started = perf_counter()
+        process = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            said.seek(0)
+            tail = said.read().decode(errors="replace")[-2000:]
+            raise RuntimeError(f"exit {process.returncode}: {' '.join(command)}\n{tail}")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Usage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / 1e6)
+
+
+def run_cli(command: str, *arguments: str | int | Path) -> Usage:
+    """Run `phangs-xr command arguments --quiet`."""
+    return run_python("phangs_xr", command, *arguments, "--quiet")
+
+
+@contextmanager
+def fresh_directory(path: Path) -> Iterator[Path]:
+    """Give a path at which there is nothing, before and after."""
+    shutil.rmtree(path, ignore_errors=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)

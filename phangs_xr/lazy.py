@@ -1,6 +1,7 @@
 """How a kernel meets chunks: pixel by pixel, with neighbours, onto another grid, to few numbers.
 
-The only module that imports `dask.array`. Every function here takes labelled images and returns
+The only module that imports `dask.array`, and only for chunked images: a run works on windows in
+memory and starts the sooner without. Every function here takes labelled images and returns
 labelled images. Images in memory are handed to the kernel as they are; if any image is chunked the
 result is a dask graph and nothing is computed. A kernel therefore runs the same way on a whole
 image, on one chunk of a graph, and on the window that one task of a pipeline run has read.
@@ -14,7 +15,6 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, Protocol
 
-import dask.array as da
 import numpy as np
 import xarray as xr
 from dask.base import tokenize
@@ -188,6 +188,8 @@ def map_pixels(
     if not _is_lazy(images, parameters):
         made = _run_by_bands(kernel, dtype, *arrays, *labels, **parameters)
         return _label_like(images[0], made, dtype)
+    import dask.array as da
+
     arrays = _unify(images)
     operands: list[Any] = [item for array in arrays for item in (array, "yx")]
     for label, name, chunks in zip(labels, "yx", arrays[0].chunks, strict=False):
@@ -219,6 +221,8 @@ def map_halo(
     if not _is_lazy(images, parameters):
         made = _run_kernel(kernel, dtype, *(image.data for image in images), **parameters)
         return _label_like(images[0], made, dtype)
+    import dask.array as da
+
     arrays = _unify(images)
     data = da.map_overlap(
         partial(_run_kernel, kernel, dtype),
@@ -266,6 +270,8 @@ def map_tiles(
     if not _is_lazy([source, like], {}):
         window = find_overlap(target, origin, pad)
         return _label_like(like, run(source.data[window], origin.window(*window), target), dtype)
+    import dask.array as da
+
     pixels = source.data if is_chunked(source) else da.from_array(source.data, chunks=-1)
     row_chunks, column_chunks = like.chunks or ((like.shape[0],), (like.shape[1],))
     rows = []
@@ -305,6 +311,8 @@ def reduce_images(reduction: Reduction, *images: xr.DataArray) -> Any:
 def label_number(value: Any, name: str, units: str) -> xr.DataArray:
     """Return one measured number as a 0-d labelled array, lazy if the number is."""
     if isinstance(value, Delayed):
+        import dask.array as da
+
         return xr.DataArray(
             da.from_delayed(value, (), dtype=float), name=name, attrs={"units": units}
         )
@@ -334,6 +342,8 @@ def _rechunk(array: Any, chunks: Any) -> Any:
 
 def _unify(images: Sequence[xr.DataArray]) -> list[Any]:
     """Return the images' dask arrays with the chunks of the first chunked one."""
+    import dask.array as da
+
     chunked = next((image for image in images if is_chunked(image)), None)
     chunks: Any = chunked.data.chunks if chunked is not None else DEFAULT_CHUNK
     return [
@@ -457,6 +467,8 @@ def _align_chunks(chunks: Sequence[int], cell: int, least: int) -> tuple[int, ..
 def _reduce_lazily(
     reduction: Reduction, images: Sequence[xr.DataArray], fan_in: int = 8
 ) -> Delayed:
+    import dask.array as da
+
     arrays = _unify(images)
     shape = arrays[0].shape
     if reduction.cell > 1 or reduction.depth:

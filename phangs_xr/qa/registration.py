@@ -13,6 +13,7 @@ from math import hypot
 
 import numpy as np
 import xarray as xr
+from dask.threaded import get as get_threaded
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
@@ -252,7 +253,8 @@ def _bring_to_muse(halpha_smoothed: xr.DataArray, musehalpha: xr.DataArray) -> I
         order="bilinear",
         factor=factor,
     )
-    brought: Image = sampled.values.astype(np.float64)
+    # MUSE's grid is small; a scheduler by name would load `distributed` to ask for a cluster.
+    brought: Image = sampled.compute(scheduler=get_threaded).values.astype(np.float64)
     return brought
 
 

@@ -13,7 +13,6 @@ import numpy as np
 import xarray as xr
 from astropy.wcs import WCS
 from numpy.typing import NDArray
-from reproject import reproject_exact
 
 from phangs_xr.labels import PHOTOMETRY, find_keyword, label_product, require_units
 from phangs_xr.lazy import map_pixels, map_tiles
@@ -64,6 +63,8 @@ def overlap_window(piece: Image, source: Grid, target: Grid, *, factor: float) -
         projections[0].wcs.radesys = projections[1].wcs.radesys
         projections[0].wcs.equinox = projections[1].wcs.equinox
     known = remove_padding(piece)
+    from reproject import reproject_exact
+
     missing = np.isnan(known)
     # NaN would also spread to pixels that it meets in a corner, or by rounding alone.
     pair = np.stack([np.where(missing, 0, known), ~missing])

@@ -8,12 +8,13 @@ import re
 from phangs_xr.errors import InputError
 from phangs_xr.lazy import DEFAULT_CHUNK
 
-BASE_BYTES = 350e6
+BASE_BYTES = 400e6
 """Of a process that has imported everything and holds a plan, meshes and histograms."""
 
-BYTES_PER_PIXEL = 40.0
-"""Of a tile at work: inputs, products and temporaries of the largest stage, with some room. With
-chunks of 2000 pixels and two threads a run of 4000² was measured to peak at 0.58 GB."""
+BYTES_PER_PIXEL = 60.0
+"""Of a tile at work: inputs, products and temporaries of the largest stage, and what the allocator
+keeps of them. With chunks of 2000 pixels and two threads runs of 4000², 8000² and 16,000² peaked at
+0.68, 0.82 and 0.85 GB."""
 
 SMALLEST_CHUNK = 200
 

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
-from itertools import pairwise, product
+from itertools import count, pairwise, product
 from typing import Any, overload
 
 import numpy as np
@@ -34,6 +34,9 @@ FAN_IN = 8
 
 RETRIES = 2
 """How often a failed task of a cluster is tried again: shared files fail now and then."""
+
+TRIM_EVERY = 4
+"""Tasks after which free memory goes back to the system."""
 
 PAD = 4
 """Pixels read around those that a tile's pixels fall on in an image on another grid."""
@@ -158,7 +161,7 @@ class Runner:
         function
             Picklable; its results are dropped unless `merge` is given.
         shared
-            What all tasks need, sent to a cluster once.
+            What all tasks need, sent to a cluster once per worker.
         items
             What each task needs.
         merge
@@ -175,17 +178,24 @@ class Runner:
             If a cluster's workers die of a task again and again, or its scheduler is gone.
         """
         name = f"{title.split()[0].rstrip(',')}-{uuid.uuid4().hex[:8]}"
-        common = delayed(shared, name=f"shared-{name}", traverse=False)
+        # Tasks go where what they need is: with one copy, to one worker.
+        copies = max(len(self.client.nthreads()), 1) if self.client is not None else 1
+        common = [
+            delayed(shared, name=f"shared-{number}-{name}", traverse=False)
+            for number in range(min(copies, len(items)))
+        ]
         task = partial(_run_task, function)
         call = delayed(task, name=f"function-{name}", traverse=False)
         leaves = [
-            call(common, item, dask_key_name=(name, number)) for number, item in enumerate(items)
+            call(common[number % len(common)], item, dask_key_name=(name, number))
+            for number, item in enumerate(items)
         ]
         parts: list[Any] = leaves
         while merge is not None and len(parts) > 1:
             groups = [parts[i : i + FAN_IN] for i in range(0, len(parts), FAN_IN)]
             parts = [delayed(_merge, pure=False)(merge, group) for group in groups]
         report = self.on_start(title, len(leaves))
+        _return_memory()
         root = parts[0] if merge is not None else None
         if self.client is not None:
             return self._run_on_cluster(title, leaves, root, report)
@@ -229,7 +239,14 @@ class Runner:
 
 def _run_task(function: Callable[[Any, Any], Any], shared: Any, item: Any) -> Any:
     _keep_memory()
-    return function(shared, item)
+    try:
+        return function(shared, item)
+    finally:
+        if next(_finished) % TRIM_EVERY == 0:
+            _return_memory()
+
+
+_finished = count(1)
 
 
 @cache
@@ -241,11 +258,19 @@ def _keep_memory() -> None:
     run, and keeping the pieces half as much memory again, the more the longer a run lasts.
     """
     trim_threshold, mmap_threshold, arena_max = -1, -3, -8
+    _call_glibc("mallopt", arena_max, 1)
+    _call_glibc("mallopt", mmap_threshold, 32 << 20)
+    _call_glibc("mallopt", trim_threshold, 128 << 20)
+
+
+def _return_memory() -> None:
+    """Have glibc hand what is free back to the system, so that the next pass begins afresh."""
+    _call_glibc("malloc_trim", 0)
+
+
+def _call_glibc(name: str, *numbers: int) -> None:
     try:
-        library = ctypes.CDLL(None)
-        library.mallopt(arena_max, 1)
-        library.mallopt(mmap_threshold, 64 << 20)
-        library.mallopt(trim_threshold, 256 << 20)
+        getattr(ctypes.CDLL(None), name)(*numbers)
     except (AttributeError, OSError, TypeError):
         # Another C library, with other habits.
         return

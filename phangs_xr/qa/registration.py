@@ -83,7 +83,7 @@ def measure_shift(field: xr.DataTree, *, seed: int = 1) -> dict[str, float]:
     if hst is None or muse is None:
         return _report(np.full(2, np.nan), np.full((1, 2), np.nan), 0, 0)
     grid = get_grid(muse)
-    maps = _crop(_bring_to_muse(hst, muse), muse.values.astype(np.float64))
+    maps = _crop(_bring_to_muse(hst, muse), muse.values.astype(np.float32))
     found = find_shift(*maps, float(np.sqrt(grid.pixel_area)))
     shift = _to_sky(found.shift[None], grid)[0]
     drawn = _to_sky(found.shift + _resample(found, seed), grid)
@@ -138,7 +138,7 @@ def find_shift(hst: Image, muse: Image, scale: float) -> FoundShift:
     hst, muse = (np.nan_to_num(image) for image in maps)
     weights = 1 / (noise**2 + (MISMATCH * muse) ** 2)
     shift = _find_whole_shift(hst, muse, SEARCH / scale)
-    splines = ndimage.spline_filter(hst, order=3)
+    splines = ndimage.spline_filter(hst, order=3, output=hst.dtype)
     for _ in range(ITERATIONS):
         valid = _find_comparable(have_data[0], have_data[1], shift)
         moved = ndimage.shift(splines, shift, order=3, prefilter=False)
@@ -155,9 +155,9 @@ def find_shift(hst: Image, muse: Image, scale: float) -> FoundShift:
 def _flatten(image: Image, sigma: float) -> Image:
     """Take out what is smooth over `sigma` pixels; no data is NaN and carries no weight."""
     valid = np.isfinite(image)
-    weight = ndimage.gaussian_filter(valid.astype(np.float64), sigma)
-    smooth = ndimage.gaussian_filter(np.where(valid, image, 0.0), sigma)
-    return np.where(valid, image - smooth / np.where(valid, weight, 1.0), np.nan)
+    weight = ndimage.gaussian_filter(valid.astype(image.dtype), sigma)
+    smooth = ndimage.gaussian_filter(np.where(valid, image, image.dtype.type(0)), sigma)
+    return np.where(valid, image - smooth / np.where(valid, weight, weight.dtype.type(1)), np.nan)
 
 
 def _measure_noise(values: Image) -> float:
@@ -193,7 +193,7 @@ def _write_equations(hst: Image, muse: Image, weights: Image, block: int) -> tup
     The matrix holds products of the one image's gradients with the other's: squares of either
     would count its noise as structure.
     """
-    total = weights.sum()
+    total = weights.sum(dtype=np.float64)
     if not total > 0:
         return np.full((1, 2, 2), np.nan), np.full((1, 2), np.nan)
     mean_hst, mean_muse = (weights * hst).sum() / total, (weights * muse).sum() / total
@@ -204,7 +204,8 @@ def _write_equations(hst: Image, muse: Image, weights: Image, block: int) -> tup
     edges = [np.arange(0, length, block) for length in hst.shape]
 
     def sum_blocks(image: Image) -> Image:
-        return np.add.reduceat(np.add.reduceat(image, edges[0], 0), edges[1], 1).ravel()
+        rows = np.add.reduceat(image, edges[0], 0, dtype=np.float64)
+        return np.add.reduceat(rows, edges[1], 1).ravel()
 
     used = sum_blocks(weights) > 0
     slopes = [
@@ -220,7 +221,7 @@ def _solve(slopes: Image, scores: Image) -> Image:
     matrix = (slopes + slopes.T) / 2
     if not np.isfinite(matrix).all() or np.linalg.eigvalsh(matrix)[0] <= 0:
         return np.full(2, np.nan)
-    return np.linalg.solve(matrix, scores).astype(np.float64)
+    return np.linalg.solve(matrix, scores).astype(np.float64, copy=False)
 
 
 def _resample(found: FoundShift, seed: int) -> Image:
@@ -254,7 +255,7 @@ def _bring_to_muse(halpha_smoothed: xr.DataArray, musehalpha: xr.DataArray) -> I
         factor=factor,
     )
     # MUSE's grid is small; a scheduler by name would load `distributed` to ask for a cluster.
-    brought: Image = sampled.compute(scheduler=get_threaded).values.astype(np.float64)
+    brought: Image = sampled.compute(scheduler=get_threaded).values.astype(np.float32)
     return brought
 
 

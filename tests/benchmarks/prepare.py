@@ -24,7 +24,7 @@ def prepare_case(size: int, directory: Path) -> None:
     kept = [name for name in PRODUCTS if name not in COSMICS]
     without = f"{config.read_text()}\n[output]\nproducts = {json.dumps(kept)}\n"
     (directory / "without_cosmics.toml").write_text(without)
-    plan = prepare_field(config, directory / "out").plan
+    plan = prepare_field(config, directory / "nothing").plan
     stages = [[step.name for step in stage.steps] for stage in list_stages(plan)]
     (directory / "stages.json").write_text(json.dumps(stages))
 

@@ -247,6 +247,7 @@ def _run_task(function: Callable[[Any, Any], Any], shared: Any, item: Any) -> An
 
 
 _finished = count(1)
+"""Of this process: when memory is given back changes no result."""
 
 
 @cache

@@ -7,7 +7,13 @@ import pytest
 import xarray as xr
 
 from phangs_xr.errors import InputError
-from phangs_xr.qa.numbers import compare_fluxes, compare_pairs, fit_robust_line, write_numbers
+from phangs_xr.qa.numbers import (
+    compare_fluxes,
+    compare_pairs,
+    fit_robust_line,
+    refit_lines,
+    write_numbers,
+)
 
 SLOPE, INTERCEPT, SCATTER, SPREAD = 0.93, 0.31, 0.12, 0.6
 
@@ -137,3 +143,26 @@ def test_json_holds_null_for_what_is_not_known(tmp_path):
         "shift": None,
     }
     assert [entry.name for entry in path.parent.iterdir()] == ["numbers.json"]
+
+
+def test_lines_through_resampled_points_are_near_those_fitted_to_them():
+    rng = np.random.default_rng(3)
+    x = rng.uniform(3, 6, 400)
+    y = 1.1 * x - 0.4 + rng.normal(0, 0.1, 400)
+    y[::20] += 3
+    picked = rng.integers(0, 400, (200, 400))
+    counts = np.stack([np.bincount(row, minlength=400) for row in picked])
+    slopes, intercepts = refit_lines(x, y, counts, fit_robust_line(x, y))
+    fitted = np.array([fit_robust_line(x[row], y[row]) for row in picked])
+    # Within a tenth of what they spread.
+    spread = fitted.std(axis=0)
+    assert abs(slopes - fitted[:, 0]).mean() < 0.1 * spread[0]
+    assert abs(intercepts - fitted[:, 1]).mean() < 0.1 * spread[1]
+    np.testing.assert_allclose([slopes.std(), intercepts.std()], spread, rtol=0.1)
+
+
+def test_points_drawn_at_one_place_allow_no_line():
+    x, y = np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.1, 2.9])
+    counts = np.array([[3, 0, 0], [1, 1, 1], [0, 0, 0]])
+    slopes, intercepts = refit_lines(x, y, counts, fit_robust_line(x, y))
+    assert np.isnan(slopes).tolist() == np.isnan(intercepts).tolist() == [True, False, True]

@@ -189,14 +189,24 @@ def refit_lines(
     weights = inside**2
     steepness = inside * (1 - 5 * (distance / BISQUARE) ** 2)
     points = np.stack([np.ones_like(x), x])
-    correction = np.linalg.solve((points * steepness) @ points.T, (points * weights) @ points.T)
+    # The pseudo-inverse, as points may balance so that they tell nothing of the weights' change.
+    inverse = np.linalg.pinv((points * steepness) @ points.T)
+    correction = inverse @ (points * weights) @ points.T
     terms = np.stack([weights, weights * x, weights * x**2, weights * y, weights * x * y])
     total, first, second, level, slope = terms @ counts.T.astype(np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        slopes = (total * slope - first * level) / (total * second - first**2)
-        levels = (level - slopes * first) / total
+    spread = total * second - first**2
+    # Points drawn at one place allow no line.
+    allowed = spread > _NARROWEST * total * second
+    spread, total = np.where(allowed, spread, 1.0), np.where(allowed, total, 1.0)
+    slopes = (total * slope - first * level) / spread
+    levels = (level - slopes * first) / total
     moved = best[:, None] + correction @ (np.stack([levels, slopes]) - best[:, None])
+    moved = np.where(allowed, moved, np.nan)
     return moved[1], moved[0] - moved[1] * centre
+
+
+_NARROWEST = 1e-9
+"""Relative spread of resampled points along x below which they count as one place."""
 
 
 def fit_robust_line(x: Values, y: Values) -> tuple[float, float]:

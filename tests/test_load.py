@@ -71,7 +71,7 @@ def test_flux_is_kept_on_another_grid(band):
     assert np.nansum(loaded.values, dtype=float) == pytest.approx(band.values.sum(), rel=1e-3)
 
 
-@pytest.mark.parametrize("chunks", [None, 100, "ragged"])
+@pytest.mark.parametrize("chunks", [None, 100, 37, "ragged"])
 def test_other_grid_is_that_of_reproject_on_the_whole_image(band, chunks):
     # A gap across the seams of the chunks.
     band.values[band.shape[0] // 2 :, : band.shape[1] // 2] = 0

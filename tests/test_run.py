@@ -258,7 +258,7 @@ def test_finished_run_does_nothing(small, out):
     assert not list_redone(out, before)
 
 
-@pytest.mark.parametrize("name", ["extract_muse", "smooth_hst", "fit_anchor"])
+@pytest.mark.parametrize("name", ["load", "extract_muse", "smooth_hst", "fit_anchor", "add_noise"])
 def test_forced_step_is_redone_with_what_depends_on_it(small, out, name):
     before, images = list_times(out), read_images(out)
     phangs_xr.run(small, out, chunk=200, force=[name])
@@ -270,6 +270,7 @@ CHANGES = {
     "regrid_muse": {"order": "bilinear"},
     "compare_images": {"percentile": 1.0},
     "add_noise": {"seed": 5},
+    "remove_cosmic_rays": {"disc_radius": 4.0},
 }
 
 

@@ -70,8 +70,8 @@ def list_products(
         found: dict[str, Any] = {}
         if runner is not None:
             asked = {
-                name: Measurement(AskDistribution(AskSummary()), (location.open_image(name),))
-                for name in names
+                name: Measurement(AskDistribution(AskSummary()), (image,))
+                for name, image in location.open_images(names).items()
             }
             found = run_reductions(asked, runner, "summarize")
         for name in names:

@@ -188,7 +188,7 @@ def _export_fits(ready: Field) -> None:
             path = ready.get_path(name)
             if name not in ready.fits_names or (name in record["fits"] and path.exists()):
                 continue
-            image = ready.store.open_image(name)
+            image = ready.store.open_images([name])[name]
             labelled = image.assign_attrs(object=ready.config.galaxy)
             write_fits(labelled, path, ready.list_history(one))
             record["fits"] = sorted({*record["fits"], name})

@@ -14,8 +14,8 @@ import xarray as xr
 
 from phangs_xr.field import Field
 from phangs_xr.grid import Grid
+from phangs_xr.io.chunks import ZarrTarget
 from phangs_xr.io.fits import FitsTarget, build_header
-from phangs_xr.io.zarr import ZarrTarget
 from phangs_xr.plan import PlannedStep, Stage
 from phangs_xr.schema import NUMBERS
 from phangs_xr.tiles import (
@@ -121,15 +121,14 @@ def run_stage(ready: Field, stage: Stage, runner: Runner) -> None:
 def _open_stage(ready: Field, stage: Stage) -> dict[str, xr.DataArray]:
     """Open what a stage reads, each image once."""
     inside = {name for one in stage.steps for name in one.step.outputs}
-    images = {}
-    for one in stage.steps:
-        for name in one.step.sources:
-            if name in one.inputs:
-                images[_name_input(one, name)] = ready.images[name]
-        for name in (*one.image_inputs, *one.step.looks_at):
-            if name not in inside and name not in images:
-                images[name] = ready.store.open_image(name)
-    return images
+    given = {
+        _name_input(one, name): ready.images[name]
+        for one in stage.steps
+        for name in one.step.sources
+        if name in one.inputs
+    }
+    stored = {name for one in stage.steps for name in (*one.image_inputs, *one.step.looks_at)}
+    return {**given, **ready.store.open_images(sorted(stored - inside))}
 
 
 def _measure(

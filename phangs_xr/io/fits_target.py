@@ -140,19 +140,10 @@ class FitsTarget:
         return self.path.with_name(f".{self.path.name}.partial")
 
     def __setitem__(self, key: tuple[slice, slice], block: Any) -> None:
-        ys, xs = (range(size)[part] for size, part in zip(self.shape, key, strict=True))
-        pixels = np.ascontiguousarray(block, dtype=">f4").reshape(len(ys), len(xs))
-        columns = self.shape[1]
-        # Rows that span the image lie one behind the other in the file.
-        runs = pixels.reshape(1, -1) if len(xs) == columns else pixels
-        descriptor = os.open(self.partial, os.O_WRONLY)
-        try:
-            for row, run in zip(ys, runs, strict=False):
-                _write_all(
-                    descriptor, run.data.cast("B"), self.offset + 4 * (row * columns + xs.start)
-                )
-        finally:
-            os.close(descriptor)
+        # Mapped, the bytes are swapped on their way into the file; `create` has reserved its space.
+        pixels = np.memmap(self.partial, ">f4", "r+", self.offset, self.shape)
+        window = pixels[key]
+        window[:] = np.reshape(block, window.shape)
 
     def discard(self) -> None:
         """Remove the unfinished file."""
@@ -165,13 +156,6 @@ class FitsTarget:
         the disk, file by file, took an eighth of a run, and Zarr does not wait either.
         """
         os.replace(self.partial, self.path)
-
-
-def _write_all(descriptor: int, content: memoryview, offset: int) -> None:
-    """Write content at an offset; one call of the system may take only part of it."""
-    while content:
-        written = os.pwrite(descriptor, content, offset)
-        content, offset = content[written:], offset + written
 
 
 def write_fits(

@@ -19,16 +19,17 @@ from typing import Any
 import numpy as np
 import xarray as xr
 import zarr
-from numpy.typing import NDArray
+from xarray.core import indexing
 from zarr.abc.store import Store
-from zarr.codecs import BloscCodec
 from zarr.core.array import AsyncArray
+from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.errors import ZarrUserWarning
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
 
 from phangs_xr.errors import InputError
 from phangs_xr.grid import Grid
+from phangs_xr.io.chunks import CODEC, FrameCache, StoredImage, ZarrTarget
 from phangs_xr.lazy import DEFAULT_CHUNK
 from phangs_xr.schema import NUMBERS, PRODUCTS
 
@@ -36,9 +37,7 @@ logger = logging.getLogger(__name__)
 
 IMAGE_GROUPS = ("hst", "muse")
 
-# Measured on drizzled mosaics: noise compresses by a tenth only, so the fastest codec wins.
-_CODEC = BloscCodec(cname="lz4", clevel=1, shuffle="shuffle")
-
+_PROTOTYPE = default_buffer_prototype()
 
 _BUCKETS = ("s3", "s3a", "gs", "gcs", "az", "abfs")
 """Protocols whose paths begin with a bucket, which must be there."""
@@ -91,28 +90,6 @@ def _explain_errors(location: str, wanted: str) -> Iterator[None]:
             f"{error}: check the URL, and credentials and endpoint in the environment"
         )
         raise InputError(message) from error
-
-
-@dataclass(frozen=True)
-class ZarrTarget:
-    """A product's array that is being written, by any number of threads or processes at once.
-
-    Blocks are assigned as to an array, `target[ys, xs] = block`; readers see it after `finish`.
-    """
-
-    array: zarr.Array[Any]
-
-    def __setitem__(self, key: tuple[slice, slice], block: NDArray[Any]) -> None:
-        self.array[key] = block
-
-    def finish(self) -> None:
-        """Write the metadata, which makes the array visible."""
-        path = self.array.store_path
-        for name, content in self.array.metadata.to_buffer_dict(_PROTOTYPE).items():
-            sync((path / name).set(content))
-
-
-_PROTOTYPE = zarr.core.buffer.default_buffer_prototype()
 
 
 @dataclass(frozen=True)
@@ -242,7 +219,7 @@ class FieldStore:
             chunks=tuple(min(chunk, size) for size in shape),
             dtype="float32",
             fill_value=np.nan,
-            compressors=_CODEC,
+            compressors=CODEC,
             dimension_names=("y", "x"),
             attributes={**attrs, "coordinates": "wcs"},
             # Chunks without data are written too, or a lost chunk could pass for an empty one.
@@ -295,13 +272,34 @@ class FieldStore:
         self.delete("nebulae")
         table.to_zarr(self.store, group="nebulae", mode="a", consolidated=False, zarr_format=3)
 
-    def open_image(self, name: str) -> xr.DataArray:
-        """Open a product lazily without dask: pixels are read as they are asked for."""
-        group = self._open_group(PRODUCTS[name].grid)
-        if group is None or name not in group:
-            message = f"{self.location} should hold {name}, found no such array: run its step"
-            raise InputError(message)
-        return group[name]
+    def open_images(self, names: Iterable[str]) -> dict[str, xr.DataArray]:
+        """Open products lazily without dask: pixels are read as they are asked for.
+
+        Raises
+        ------
+        InputError
+            If one is not there.
+        """
+        names = list(names)
+        groups = {grid: self._open_group(grid) for grid in {PRODUCTS[name].grid for name in names}}
+        frames = FrameCache()
+        images = {}
+        for name in names:
+            group = groups[PRODUCTS[name].grid]
+            if group is None or name not in group:
+                message = f"{self.location} should hold {name}, found no such array: run its step"
+                raise InputError(message)
+            images[name] = self._read_directly(group, name, frames)
+        return images
+
+    def _read_directly(self, group: xr.Dataset, name: str, frames: FrameCache) -> xr.DataArray:
+        """Return an image with its labels, whose pixels do not go through zarr's event loop."""
+        path = f"{PRODUCTS[name].grid}/{name}"
+        array = zarr.open_array(self.store, path=path, mode="r", zarr_format=3)
+        old = group[name]
+        lazily = indexing.LazilyIndexedArray(StoredImage(array, frames))
+        image = xr.Variable(old.dims, lazily, old.attrs, old.encoding)
+        return xr.Dataset({name: image}, old.coords)[name]
 
     def has_image(self, name: str) -> bool:
         """Tell whether a product's array is whole."""

@@ -17,10 +17,8 @@ import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -43,7 +41,7 @@ from phangs_xr.tiles import Runner
 
 logger = logging.getLogger(__name__)
 
-_LIBRARIES = ("xarray", "dask", "numpy", "scipy", "astropy", "photutils", "reproject", "zarr")
+_LIBRARIES = ("xarray", "dask", "numpy", "scipy", "astropy", "reproject", "zarr")
 
 
 def run(
@@ -108,8 +106,6 @@ def run_field(ready: Field, runner: Runner) -> xr.DataTree:
     try:
         with _hold_directory(ready.out, ready.config.galaxy):
             _write_head(ready)
-            if ready.plan.pending and runner.client is None:
-                _load_photutils()
             for stage in list_stages(ready.plan):
                 run_stage(ready, stage, runner)
             _export_fits(ready)
@@ -124,11 +120,6 @@ def run_field(ready: Field, runner: Runner) -> xr.DataTree:
         )
         raise InputError(message) from error
     return open_store(ready.store.location)
-
-
-def _load_photutils() -> None:
-    """Import, beside the first steps, what takes a second and all threads would wait for later."""
-    Thread(target=import_module, args=("photutils.detection",)).start()
 
 
 def _write_head(ready: Field) -> None:

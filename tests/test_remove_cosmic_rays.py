@@ -2,14 +2,12 @@
 
 import numpy as np
 import pytest
-from photutils.detection import DAOStarFinder
 
 import phangs_xr
 from phangs_xr.lazy import reduce_images
 from phangs_xr.recipes import BARNES2023
 from phangs_xr.sky import get_grid
 from phangs_xr.steps import RemoveCosmicRays, reduce_to_cosmic_rays
-from phangs_xr.steps.remove_cosmic_rays import find_sources
 from tests import plain
 from tests.images import chunk_image, make_flux
 
@@ -176,28 +174,3 @@ def test_halo_is_as_wide_as_the_filling():
     values[30, 30 + halo], values[30, 30 + halo + 1] = 5.0, 500.0
     far = remove(values, measured=measured)["anchored_intnegs_nocosmic"].values[30, 30]
     assert (near > 5, far) == (True, 5)
-
-
-@pytest.mark.parametrize("margin", [0, 9])
-@pytest.mark.parametrize("std", [1.0, 8.0])
-def test_sources_are_those_photutils_finds_by_itself(margin, std):
-    places = [(0.4, 30.0, False), (348.9, 200.3, False), (177.0, 1.2, False), *SOURCES]
-    sky = make_sky(places)
-    sky[70:75, 130:150] = np.nan
-    sky = np.pad(sky, margin, constant_values=np.nan)
-    table = DAOStarFinder(threshold=5 * std, fwhm=3.0)(sky)
-    expected = np.column_stack([table["x_centroid"], table["y_centroid"]])
-    found = find_sources(sky, RemoveCosmicRays(), std)
-    np.testing.assert_allclose(sort(found), sort(expected), rtol=0, atol=1e-9)
-
-
-def test_sources_beyond_what_is_asked_for_may_be_left_out_but_no_others():
-    sky = make_sky(SOURCES)
-    found = find_sources(sky, RemoveCosmicRays(), 1.0)
-    within = slice(90, 230), slice(100, 310)
-    part = find_sources(sky, RemoveCosmicRays(), 1.0, within)
-    inside = [(100 <= x < 310) and (90 <= y < 230) for x, y in found]
-    assert {tuple(np.round(xy, 9)) for xy in found[inside]} <= {
-        tuple(np.round(xy, 9)) for xy in part
-    }
-    assert len(part) < len(found)

@@ -9,7 +9,6 @@ and filled by the Gaussian-weighted mean (σ 0.75 pixel) of what is around.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,9 +16,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from phangs_xr.filters import fill_holes, find_peaks
+from phangs_xr.daofind import find_stars, sum_rings
+from phangs_xr.filters import fill_holes
 from phangs_xr.labels import label_product, require_products
 from phangs_xr.lazy import Block, map_halo, map_pixels, reduce_images
 from phangs_xr.sky import Grid
@@ -62,110 +61,6 @@ class RemoveCosmicRays:
     clip_iterations: int = 5
     rings: int = 14
     disc_radius: float = 3.0
-
-
-def find_sources(
-    image: Image,
-    options: RemoveCosmicRays,
-    std: float,
-    within: tuple[slice, slice] = (slice(None), slice(None)),
-) -> NDArray[np.float64]:
-    """Return the positions (x, y) of the sources DAOFIND sees, counted from the first pixel.
-
-    Parameters
-    ----------
-    image
-        2-D, its median subtracted; NaN hides what is within 2 pixels.
-    options
-        Width and threshold.
-    std
-        Standard deviation of the sky, in the image's unit.
-    within
-        Rows and columns; sources a few pixels beyond them may be left out.
-
-    Notes
-    -----
-    `photutils.detection.DAOStarFinder` is given the peaks, which it is slow to find, and only what
-    is around them.
-    """
-    # Imported here, as below: of all that a process needs to start, it takes a quarter.
-    from photutils.detection import DAOStarFinder
-
-    finder = DAOStarFinder(threshold=options.threshold * std, fwhm=options.fwhm)
-    convolved = ndimage.convolve(image, finder.kernel.data, mode="constant")
-    peaks = np.transpose(find_peaks(convolved, finder.threshold_eff, finder.min_separation))
-    radius = max(finder.kernel.shape) // 2
-    # A centroid lies less than a kernel's width from its peak.
-    ranges = [part.indices(size) for part, size in zip(within, image.shape, strict=True)]
-    low = np.array([start for start, _, _ in ranges]) - 2 * radius
-    high = np.array([stop for _, stop, _ in ranges]) + 2 * radius
-    peaks = peaks[((peaks >= low) & (peaks < high)).all(axis=1)]
-    if not peaks.size:
-        return np.empty((0, 2))
-    if ((peaks < radius) | (peaks >= np.array(image.shape) - radius)).any():
-        # At the image's edge photutils sees no convolved pixels beyond it.
-        return _measure_sources(image, peaks, options, std)
-    reach = 2 * radius
-    side = 2 * reach + 1
-    padded = np.pad(image, reach)
-    square = np.mgrid[:side, :side]
-    rows, columns = peaks.T[:, :, None, None] + square[:, None]
-    centres = np.column_stack([np.arange(len(peaks)) * side + reach, np.full(len(peaks), reach)])
-    column = padded[rows, columns].reshape(-1, side)
-    found = _measure_sources(column, centres, options, std)
-    owner = (found[:, 1] // side).astype(np.intp)
-    return np.asarray(found + (peaks - centres)[owner, ::-1])
-
-
-def _measure_sources(
-    image: Image, peaks: NDArray[np.intp], options: RemoveCosmicRays, std: float
-) -> NDArray[np.float64]:
-    """Return the centroids (x, y) of those of the peaks (row, column) that DAOFIND takes."""
-    from photutils.detection import DAOStarFinder
-    from photutils.utils.exceptions import NoDetectionsWarning
-
-    # For the whole process: a filter set and unset around each call would race between threads.
-    warnings.filterwarnings("ignore", category=NoDetectionsWarning)
-    finder = DAOStarFinder(
-        threshold=options.threshold * std, fwhm=options.fwhm, xycoords=peaks[:, ::-1]
-    )
-    table = finder(image)
-    if table is None:
-        return np.empty((0, 2))
-    return np.column_stack([table["x_centroid"], table["y_centroid"]]).astype(np.float64)
-
-
-def has_negative_ring(image: Image, x: float, y: float, rings: int) -> bool:
-    """Tell whether any ring of a source's radial profile has a negative mean.
-
-    Parameters
-    ----------
-    image
-        2-D; missing pixels count in no ring, and a ring without pixels is not negative.
-    x, y
-        The source's position [pixel].
-    rings
-        How many, 1 pixel wide, the innermost a disc; pixels count by their exact overlap.
-    """
-    from photutils.geometry import circular_overlap_grid
-
-    column, row = round(x), round(y)
-    ys = slice(max(row - rings - 1, 0), row + rings + 2)
-    xs = slice(max(column - rings - 1, 0), column + rings + 2)
-    part = image[ys, xs].astype(np.float64)
-    valid = np.isfinite(part)
-    part = np.where(valid, part, 0.0)
-    height, width = part.shape
-    left, bottom = xs.start - 0.5 - x, ys.start - 0.5 - y
-    inner = np.zeros_like(part)
-    for radius in range(1, rings + 1):
-        outer = circular_overlap_grid(
-            left, left + width, bottom, bottom + height, width, height, float(radius), 1, 1
-        )
-        if (part * (outer - inner)).sum() < 0:
-            return True
-        inner = outer
-    return False
 
 
 def cut_discs(
@@ -253,12 +148,13 @@ class ReduceToCosmicRays:
         if not sky["std"] > 0:
             return np.empty((0, 2)), 0
         image = block.arrays[0] - block.arrays[0].dtype.type(sky["median"])
-        xy = find_sources(image, self.options, sky["std"], block.core)
+        threshold = self.options.threshold * sky["std"]
+        xy = find_stars(image, self.options.fwhm, threshold, block.core)
         ys, xs = block.core
         pixels = np.floor(xy + 0.5)
         low, high = np.array([xs.start, ys.start]), np.array([xs.stop, ys.stop])
         owned = xy[((pixels >= low) & (pixels < high)).all(axis=1)]
-        struck = [has_negative_ring(image, x, y, self.options.rings) for x, y in owned]
+        struck = [(sum_rings(image, x, y, self.options.rings) < 0).any() for x, y in owned]
         place = np.array(
             [
                 block.origin[1] + block.offset[1] - xs.start,

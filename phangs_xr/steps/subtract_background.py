@@ -229,14 +229,7 @@ def complete_mesh(mesh: Image, filter_size: int) -> NDArray[np.float64]:
     """
     filled = mesh.astype(np.float64)
     dropped = np.isnan(filled)
-    if dropped.any():
-        # Imported here: photutils takes a quarter of all that a process needs to start.
-        from photutils.utils import ShepardIDWInterpolator
-
-        interpolate = ShepardIDWInterpolator(np.argwhere(~dropped), filled[~dropped])
-        filled[dropped] = interpolate(
-            np.argwhere(dropped), n_neighbors=10, power=1.0, eps=0.0, regularization=0.0
-        )
+    filled[dropped] = _interpolate_boxes(filled, np.argwhere(dropped))
     if filter_size == 1:
         return filled
     reach = filter_size // 2
@@ -247,6 +240,30 @@ def complete_mesh(mesh: Image, filter_size: int) -> NDArray[np.float64]:
         ]
         result[row, column] = np.median(window)
     return result
+
+
+def _interpolate_boxes(mesh: NDArray[np.float64], boxes: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the means of the nearest boxes that are not dropped, weighted by inverse distance.
+
+    As `photutils.utils.ShepardIDWInterpolator`, whose tree also decides which of equally near
+    boxes count.
+    """
+    if not boxes.size:
+        return np.empty(0)
+    # Imported here: few mosaics have such boxes.
+    from scipy.spatial import KDTree
+
+    kept = np.argwhere(np.isfinite(mesh))
+    number = min(_NEIGHBOURS, len(kept))
+    distances, nearest = KDTree(kept).query(boxes, k=range(1, number + 1))
+    weights = 1 / np.asarray(distances)
+    values = mesh[tuple(kept.T)][nearest]
+    means: NDArray[np.float64] = (weights * values).sum(axis=1) / weights.sum(axis=1)
+    return means
+
+
+_NEIGHBOURS = 10
+"""Boxes that a dropped one is filled from, as `photutils.Background2D` does."""
 
 
 def evaluate_spline(

@@ -14,7 +14,6 @@ from math import log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from phangs_xr.filters import find_peaks
 
@@ -102,7 +101,7 @@ def find_stars(
         Shape (n, 2), centroids, in no order.
     """
     kernel = make_kernel(fwhm)
-    heights = ndimage.convolve(image, kernel.weights, mode="constant")
+    heights = _convolve(image, kernel)
     # Twice and a half the width apart, as DAOFIND asks for.
     peaks = np.transpose(find_peaks(heights, threshold * kernel.error, 2.5 * fwhm))
     # A centroid lies less than a kernel's width from its peak.
@@ -120,13 +119,46 @@ def find_stars(
     return np.asarray((peaks[:, ::-1] + shifts)[good])
 
 
-def _cut_out(image: Image, peaks: NDArray[np.intp], radius: int) -> _Floats:
-    """Return squares around pixels (row, column), zero beyond the image's edges."""
+def _convolve(image: Image, kernel: Kernel) -> Image:
+    """Convolve an image, zero beyond its edges, with a kernel whose weights are few numbers.
+
+    Pixels of one weight are added first, in the image's precision, some rows at a time: many times
+    as fast as `scipy.ndimage.convolve`.
+    """
+    radius, (height, width) = kernel.radius, image.shape
     padded = np.pad(image, radius)
-    side = np.arange(2 * radius + 1)
-    rows, columns = peaks[:, 0, None, None], peaks[:, 1, None, None]
-    squares: _Floats = padded[rows + side[:, None], columns + side].astype(np.float64)
-    return squares
+    groups = [
+        (image.dtype.type(weight), np.argwhere(kernel.weights == weight))
+        for weight in np.unique(kernel.weights[kernel.weights != 0])
+    ]
+    convolved = np.zeros_like(image)
+    for start in range(0, height, _ROWS):
+        band = convolved[start : start + _ROWS]
+        for weight, places in groups:
+            parts = (
+                padded[start + row : start + row + len(band), column : column + width]
+                for row, column in places
+            )
+            total = next(parts).copy()
+            for part in parts:
+                total += part
+            total *= weight
+            band += total
+    return convolved
+
+
+_ROWS = 64
+"""Rows that are convolved at a time: what fits into the cache."""
+
+
+def _cut_out(image: Image, centres: NDArray[np.intp], radius: int) -> _Floats:
+    """Return squares around pixels (row, column), zero beyond the image's edges."""
+    side = np.arange(-radius, radius + 1)
+    rows = centres[:, 0, None, None] + side[:, None]
+    columns = centres[:, 1, None, None] + side
+    inside = (rows >= 0) & (rows < image.shape[0]) & (columns >= 0) & (columns < image.shape[1])
+    squares: _Floats = np.where(inside, image.take(rows * image.shape[1] + columns, mode="clip"), 0)
+    return squares.astype(np.float64)
 
 
 def _measure_stars(
@@ -212,36 +244,36 @@ def _fit_marginal(
     return shift, height
 
 
-def sum_rings(image: Image, x: float, y: float, rings: int) -> _Floats:
-    """Return the sums of an image over rings around a position.
+def sum_rings(image: Image, xy: _Floats, rings: int) -> _Floats:
+    """Return the sums of an image over rings around positions.
 
     Parameters
     ----------
     image
-        2-D; missing pixels count in no ring.
-    x, y
-        The position [pixel].
+        2-D; missing pixels count in no ring, as do those beyond its edges.
+    xy
+        Positions (x, y), shape (n, 2) [pixel].
     rings
         How many, 1 pixel wide, the innermost a disc; pixels count by their exact overlap.
 
     Returns
     -------
     ndarray
-        Shape (rings,).
+        Shape (n, rings).
     """
-    column, row = round(x), round(y)
-    ys = slice(max(row - rings - 1, 0), row + rings + 2)
-    xs = slice(max(column - rings - 1, 0), column + rings + 2)
-    part = image[ys, xs].astype(np.float64)
-    np.copyto(part, 0, where=~np.isfinite(part))
-    down, across = (
-        np.arange(size + 1) + start - 0.5 - centre
-        for size, start, centre in zip(part.shape, (ys.start, xs.start), (y, x), strict=True)
-    )
-    discs = np.array(
-        [(part * overlap_disc(down, across, radius)).sum() for radius in range(1, rings + 1)]
-    )
-    return np.diff(discs, prepend=0.0)
+    centres = np.rint(xy[:, ::-1]).astype(np.intp)
+    half = rings + 1
+    pixels = _cut_out(image, centres, half)
+    np.copyto(pixels, 0, where=~np.isfinite(pixels))
+    rows, columns = (centres - xy[:, ::-1]).T[:, :, None]
+    discs = np.zeros((len(xy), rings + 1))
+    for radius in range(1, rings + 1):
+        reach = radius + 1
+        edges = np.arange(-reach, reach + 2) - 0.5
+        shares = overlap_disc(rows + edges, columns + edges, radius)
+        near = slice(half - reach, half + reach + 1)
+        discs[:, radius] = np.einsum("nij,nij->n", pixels[:, near, near], shares)
+    return np.diff(discs)
 
 
 def overlap_disc(rows: _Floats, columns: _Floats, radius: float) -> _Floats:
@@ -250,14 +282,14 @@ def overlap_disc(rows: _Floats, columns: _Floats, radius: float) -> _Floats:
     Parameters
     ----------
     rows, columns
-        Edges of the cells, rising, shape (n + 1,) and (m + 1,).
+        Edges of the cells, rising, shape (…, n + 1) and (…, m + 1).
     radius
         Of the disc.
 
     Returns
     -------
     ndarray
-        Shape (n, m).
+        Shape (…, n, m).
 
     Notes
     -----
@@ -265,14 +297,14 @@ def overlap_disc(rows: _Floats, columns: _Floats, radius: float) -> _Floats:
     """
     half = np.pi * radius**2 / 2
     (y, below), (x, left) = (_cut_disc(edges, radius) for edges in (rows, columns))
-    y, below = y[:, None], below[:, None]
+    y, below, x, left = y[..., None], below[..., None], x[..., None, :], left[..., None, :]
     # A corner inside has a part of both cuts; one outside leaves what it does not cut off whole.
     corner = np.where(
         x**2 + y**2 <= radius**2,
         x * y + (below + left - half) / 2,
         np.where(y > 0, np.where(x > 0, below + left - 2 * half, left), np.where(x > 0, below, 0)),
     )
-    return np.diff(np.diff(corner, axis=0), axis=1)
+    return np.diff(np.diff(corner, axis=-2), axis=-1)
 
 
 def _cut_disc(edges: _Floats, radius: float) -> tuple[_Floats, _Floats]:

@@ -106,7 +106,10 @@ def run_field(ready: Field, runner: Runner) -> xr.DataTree:
     try:
         with _hold_directory(ready.out, ready.config.galaxy):
             _write_head(ready)
-            for stage in list_stages(ready.plan):
+            stages = list_stages(ready.plan)
+            for name in {stage.grid for stage in stages}:
+                ready.store.write_grid(name, ready.grids[name])
+            for stage in stages:
                 run_stage(ready, stage, runner)
             _export_fits(ready)
             _write_tables(ready)

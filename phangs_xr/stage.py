@@ -107,7 +107,6 @@ def run_stage(ready: Field, stage: Stage, runner: Runner) -> None:
     grid = ready.grids[stage.grid]
     images = _open_stage(ready, stage)
     numbers = _measure(ready, stage, images, runner)
-    ready.store.write_grid(stage.grid, grid)
     halo = _add_halos(stage, grid)
     work = _Work(stage.steps, images, numbers, grid, halo)
     targets = _create_targets(ready, work, runner)

@@ -92,7 +92,8 @@ def test_rings_are_those_of_a_radial_profile(x, y):
     profile = RadialProfile(np.where(mask, 0.0, sky), (x, y), np.arange(15.0), mask=mask)
     areas = np.diff([circular_overlap_sum(x, y, radius) for radius in range(15)])
     expected = profile.profile * areas
-    np.testing.assert_allclose(sum_rings(sky, x, y, 14), expected, rtol=1e-9, atol=1e-9)
+    (found,) = sum_rings(sky, np.array([[x, y]]), 14)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
 def circular_overlap_sum(x, y, radius):

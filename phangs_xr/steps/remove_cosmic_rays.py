@@ -154,14 +154,14 @@ class ReduceToCosmicRays:
         pixels = np.floor(xy + 0.5)
         low, high = np.array([xs.start, ys.start]), np.array([xs.stop, ys.stop])
         owned = xy[((pixels >= low) & (pixels < high)).all(axis=1)]
-        struck = [(sum_rings(image, x, y, self.options.rings) < 0).any() for x, y in owned]
+        struck = (sum_rings(image, owned, self.options.rings) < 0).any(axis=1)
         place = np.array(
             [
                 block.origin[1] + block.offset[1] - xs.start,
                 block.origin[0] + block.offset[0] - ys.start,
             ]
         )
-        return owned[np.array(struck, dtype=bool)] + place, len(owned)
+        return owned[struck] + place, len(owned)
 
     def merge(self, one: Any, other: Any) -> Any:
         """Join the counts, or the tiles."""

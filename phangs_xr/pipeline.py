@@ -86,7 +86,9 @@ def run(
     runner = Runner(client, threads, chunk, remote=_may_be_remote(client))
     if on_start is not None:
         runner = replace(runner, on_start=on_start)
-    return run_field(prepare_field(config, out, force), runner)
+    ready = prepare_field(config, out, force)
+    run_field(ready, runner)
+    return open_store(ready.store.location)
 
 
 def _may_be_remote(client: Any) -> bool:
@@ -98,7 +100,7 @@ def _may_be_remote(client: Any) -> bool:
     return not isinstance(client.cluster, LocalCluster)
 
 
-def run_field(ready: Field, runner: Runner) -> xr.DataTree:
+def run_field(ready: Field, runner: Runner) -> None:
     """Run a prepared field; see `run`."""
     if runner.chunk < 100 or runner.chunk % 100:
         raise InputError(f"chunk should be a multiple of 100 pixels, found {runner.chunk}")
@@ -122,7 +124,6 @@ def run_field(ready: Field, runner: Runner) -> xr.DataTree:
             f"finished steps are kept"
         )
         raise InputError(message) from error
-    return open_store(ready.store.location)
 
 
 def _write_head(ready: Field) -> None:

@@ -131,7 +131,7 @@ def print_processes(case: Case) -> None:
     ratios = [one / two for one, two in zip(measured[1], measured[2], strict=True)]
     print_table(
         f"processes, {case.size}² pixels: two at least 1.6 times as fast as one",
-        ("", "command s", "stages alone s"),
+        ("", "command s", "run on ready workers s"),
         [
             *((f"--workers {number}", *spent) for number, spent in measured.items()),
             ("1/2", *ratios),

@@ -81,15 +81,12 @@ class Case:
             yield out, run, run_cli("qa", out, "--no-report", *THREADS)
 
     def run_workers(self, workers: int) -> tuple[float, float]:
-        """Return the seconds of a run on local processes, and of its stages alone."""
+        """Return the seconds of the command on local processes, and of the run on ready ones."""
         with fresh_directory(self.data / f"out{self.size}") as out:
-            usage = run_cli("run", self.config, "--out", out, "--workers", workers)
-            root = json.loads((out / "ngc0628.zarr" / "zarr.json").read_text())
-        records = root["attributes"]["records"]
-        stages = json.loads((self.directory / "stages.json").read_text())
-        # Each step records the time since its stage began: the last one's is the stage's.
-        spent = [max(records[name]["stage_seconds"] for name in stage) for stage in stages]
-        return usage.seconds, sum(spent)
+            command = run_cli("run", self.config, "--out", out, "--workers", workers)
+        with fresh_directory(self.data / f"out{self.size}") as out:
+            ready = run_python("tests.benchmarks.processes", self.config, out, workers)
+        return command.seconds, float(ready.said.split()[-1])
 
     def run_yardstick(self) -> Yardstick | None:
         """Run the plain recipe, without cosmic rays where they take hours; None if too large."""

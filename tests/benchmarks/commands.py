@@ -26,11 +26,14 @@ class Usage:
         Seconds of all its threads.
     peak
         Resident memory [MB].
+    said
+        On its standard output and error.
     """
 
     seconds: float
     cpu: float
     peak: float
+    said: str = ""
 
     def __add__(self, other: "Usage") -> "Usage":
         cpu, peak = self.cpu + other.cpu, max(self.peak, other.peak)
@@ -57,12 +60,12 @@ def run_python(module: str, *arguments: str | int | Path) -> Usage:
         _, status, usage = os.wait4(process.pid, 0)
         seconds = perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            said.seek(0)
-            tail = said.read().decode(errors="replace")[-2000:]
-            raise RuntimeError(f"exit {process.returncode}: {' '.join(command)}\n{tail}")
+        said.seek(0)
+        text = said.read().decode(errors="replace")
+    if process.returncode != 0:
+        raise RuntimeError(f"exit {process.returncode}: {' '.join(command)}\n{text[-2000:]}")
     unit = 1 if sys.platform == "darwin" else 1024
-    return Usage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / 1e6)
+    return Usage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / 1e6, text)
 
 
 def run_cli(command: str, *arguments: str | int | Path) -> Usage:

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tests.benchmarks.cases import Case, Yardstick
-from tests.benchmarks.commands import Usage, run_cli, run_python
+from tests.benchmarks.commands import Usage, run_cli, run_python, sum_passes
 from tests.benchmarks.tables import Cell, divide, print_table
 
 NAMES = ("speed", "steps", "memory", "processes", "report", "graph")
@@ -111,17 +111,32 @@ def measure_case(case: Case, only: Sequence[str]) -> Usage:
 
 
 def print_memory(cases: Sequence[Case], usages: Sequence[Usage]) -> None:
-    """Compare the sizes' memory and cost."""
-    peaks = [usage.peak for usage in usages]
-    costs = [usage.seconds / case.megapixels for case, usage in zip(cases, usages, strict=True)]
+    """Compare the sizes' memory and cost, with what a command takes whatever the size, and without.
+
+    A mosaic of one chunk keeps one thread busy, whatever their number.
+    """
+    rows: list[list[Cell]] = []
+    for case, usage in zip(cases, usages, strict=True):
+        seconds = usage.seconds, sum_passes(usage.said)
+        costs = [spent / case.megapixels for spent in seconds]
+        first = rows[0] if rows else [None, usage.peak, None, costs[0], None, costs[1]]
+        row: list[Cell] = [f"{case.size}²"]
+        for index, value in zip((1, 3, 5), (usage.peak, *costs), strict=True):
+            row += [value, divide(value, first[index])]
+        rows.append(row)
     print_table(
         "memory and cost of run and qa: peak at most 1000 MB, within 20 % of the first size's; "
         "s/Mpx within 25 %",
-        ("size", "peak MB", "of the first", "s/Mpx", "of the first"),
-        [
-            (f"{case.size}²", peak, peak / peaks[0], cost, cost / costs[0])
-            for case, peak, cost in zip(cases, peaks, costs, strict=True)
-        ],
+        (
+            "size",
+            "peak MB",
+            "of the first",
+            "s/Mpx",
+            "of the first",
+            "passes s/Mpx",
+            "of the first",
+        ),
+        rows,
     )
 
 

@@ -1,6 +1,7 @@
 """Run a command as a fresh process, and measure it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -37,7 +38,7 @@ class Usage:
 
     def __add__(self, other: "Usage") -> "Usage":
         cpu, peak = self.cpu + other.cpu, max(self.peak, other.peak)
-        return Usage(self.seconds + other.seconds, cpu, peak)
+        return Usage(self.seconds + other.seconds, cpu, peak, self.said + other.said)
 
 
 def run_python(module: str, *arguments: str | int | Path) -> Usage:
@@ -69,8 +70,13 @@ def run_python(module: str, *arguments: str | int | Path) -> Usage:
 
 
 def run_cli(command: str, *arguments: str | int | Path) -> Usage:
-    """Run `phangs-xr command arguments --quiet`."""
-    return run_python("phangs_xr", command, *arguments, "--quiet")
+    """Run `phangs-xr command arguments`."""
+    return run_python("phangs_xr", command, *arguments)
+
+
+def sum_passes(said: str) -> float:
+    """Return the seconds that the passes over the pixels took, as a command prints them."""
+    return sum(float(seconds) for seconds in re.findall(r"chunks, ([\d.]+) s", said))
 
 
 @contextmanager

@@ -1,34 +1,38 @@
 """H-alpha maps with HST's sharpness and MUSE's calibration, chunked and labelled."""
 
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 from phangs_xr import sky as sky  # registers the `.sky` accessor
 from phangs_xr.errors import GridError, InputError
-from phangs_xr.field import open_field
-from phangs_xr.io.zarr import open_store
-from phangs_xr.pipeline import run
-from phangs_xr.statistics import (
-    find_clipped_statistics,
-    find_mad_std,
-    find_median,
-    find_percentile,
-)
-from phangs_xr.steps import (
-    add_noise,
-    anchor_halpha,
-    compare_images,
-    convert_units,
-    extract_muse,
-    fill_negatives,
-    fit_anchor,
-    load,
-    load_nebulae,
-    regrid_muse,
-    remove_cosmic_rays,
-    smooth_hst,
-    subtract_background,
-    subtract_continuum,
-)
+
+if TYPE_CHECKING:
+    from phangs_xr.field import open_field
+    from phangs_xr.io.zarr import open_store
+    from phangs_xr.pipeline import run
+    from phangs_xr.statistics import (
+        find_clipped_statistics,
+        find_mad_std,
+        find_median,
+        find_percentile,
+    )
+    from phangs_xr.steps import (
+        add_noise,
+        anchor_halpha,
+        compare_images,
+        convert_units,
+        extract_muse,
+        fill_negatives,
+        fit_anchor,
+        load,
+        load_nebulae,
+        regrid_muse,
+        remove_cosmic_rays,
+        smooth_hst,
+        subtract_background,
+        subtract_continuum,
+    )
 
 __version__ = version("phangs_xr")
 
@@ -57,3 +61,29 @@ __all__ = [
     "subtract_background",
     "subtract_continuum",
 ]
+
+_HOMES = {
+    "find_clipped_statistics": "statistics",
+    "find_mad_std": "statistics",
+    "find_median": "statistics",
+    "find_percentile": "statistics",
+    "open_field": "field",
+    "open_store": "io.zarr",
+    "run": "pipeline",
+}
+"""Modules of what is not a step."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import what the package offers when it is first asked for.
+
+    Every module of the package imports this one, and no command needs all that it offers.
+    """
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'steps')}"), name)
+
+
+def __dir__() -> list[str]:
+    """List what the package offers, imported or not."""
+    return sorted({*globals(), *__all__})

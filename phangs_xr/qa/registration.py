@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from math import hypot
 
 import numpy as np
+import scipy
 import xarray as xr
 from dask.threaded import get as get_threaded
 from numpy.typing import NDArray
-from scipy import fft, ndimage
 
 from phangs_xr.lazy import chunk_image, map_tiles
 from phangs_xr.sky import Grid, get_grid
@@ -134,14 +134,15 @@ def find_shift(hst: Image, muse: Image, scale: float) -> FoundShift:
     noise = _measure_noise(maps[1][np.isfinite(maps[1])])
     if not noise > 0:
         return NOTHING
-    have_data = [np.isfinite(image) for image in maps]
+    # Pixels whose neighbours, too, have data: the spline of the moved image reaches further.
+    inner = [_erode(np.isfinite(image), times) for image, times in zip(maps, (3, 2), strict=True)]
     hst, muse = (np.nan_to_num(image) for image in maps)
     weights = 1 / (noise**2 + (MISMATCH * muse) ** 2)
     shift = _find_whole_shift(hst, muse, SEARCH / scale)
-    splines = ndimage.spline_filter(hst, order=3, output=hst.dtype)
+    splines = scipy.ndimage.spline_filter(hst, order=3, output=hst.dtype)
     for _ in range(ITERATIONS):
-        valid = _find_comparable(have_data[0], have_data[1], shift)
-        moved = ndimage.shift(splines, shift, order=3, prefilter=False)
+        valid = _find_comparable(inner[0], inner[1], shift)
+        moved = scipy.ndimage.shift(splines, shift, order=3, prefilter=False)
         slopes, scores = _write_equations(moved, muse, weights * valid, block)
         step = _solve(slopes.sum(axis=0), scores.sum(axis=0))
         if not np.isfinite(step).all() or np.hypot(*shift) * scale > 2 * SEARCH:
@@ -155,8 +156,8 @@ def find_shift(hst: Image, muse: Image, scale: float) -> FoundShift:
 def _flatten(image: Image, sigma: float) -> Image:
     """Take out what is smooth over `sigma` pixels; no data is NaN and carries no weight."""
     valid = np.isfinite(image)
-    weight = ndimage.gaussian_filter(valid.astype(image.dtype), sigma)
-    smooth = ndimage.gaussian_filter(np.where(valid, image, image.dtype.type(0)), sigma)
+    weight = scipy.ndimage.gaussian_filter(valid.astype(image.dtype), sigma)
+    smooth = scipy.ndimage.gaussian_filter(np.where(valid, image, image.dtype.type(0)), sigma)
     return np.where(valid, image - smooth / np.where(valid, weight, weight.dtype.type(1)), np.nan)
 
 
@@ -166,24 +167,28 @@ def _measure_noise(values: Image) -> float:
 
 def _find_whole_shift(hst: Image, muse: Image, reach: float) -> Image:
     """Find the whole-pixel shift within `reach` at which the images correlate best."""
-    shape = [fft.next_fast_len(length + int(reach) + 1, real=True) for length in hst.shape]
+    shape = [scipy.fft.next_fast_len(length + int(reach) + 1, real=True) for length in hst.shape]
     # The arcsinh keeps one bright source, or one artefact, from deciding alone.
     one, other = (
-        fft.rfft2(np.arcsinh(image / (_measure_noise(image[image != 0]) or 1.0)), shape)
+        scipy.fft.rfft2(np.arcsinh(image / (_measure_noise(image[image != 0]) or 1.0)), shape)
         for image in (hst, muse)
     )
-    correlation = fft.irfft2(np.conj(one) * other, shape)
-    rows, columns = (fft.fftfreq(length, 1 / length) for length in shape)
+    correlation = scipy.fft.irfft2(np.conj(one) * other, shape)
+    rows, columns = (scipy.fft.fftfreq(length, 1 / length) for length in shape)
     far = np.hypot(rows[:, None], columns) > reach
     row, column = np.unravel_index(np.argmax(np.where(far, -np.inf, correlation)), shape)
     return np.array([rows[row], columns[column]])
 
 
+def _erode(mask: Mask, times: int) -> Mask:
+    eroded: Mask = scipy.ndimage.binary_erosion(mask, np.ones((3, 3), bool), iterations=times)
+    return eroded
+
+
 def _find_comparable(hst: Mask, muse: Mask, shift: Image) -> Mask:
-    """Find the pixels whose neighbours, too, have data in both images once one is moved."""
-    inner = ndimage.binary_erosion(hst, np.ones((3, 3), bool), iterations=3)
-    moved = ndimage.shift(inner.astype(np.uint8), np.round(shift), order=0)
-    both: Mask = ndimage.binary_erosion(muse, np.ones((3, 3), bool), iterations=2) & (moved > 0)
+    """Find the pixels that both masks hold once the first is moved."""
+    moved = scipy.ndimage.shift(hst.astype(np.uint8), np.round(shift), order=0)
+    both: Mask = muse & (moved > 0)
     return both
 
 

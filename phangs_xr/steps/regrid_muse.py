@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 import xarray as xr
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from phangs_xr.errors import InputError
 from phangs_xr.labels import label_product, require_units
@@ -99,7 +99,7 @@ def _sample(
         place = np.where(inside, row * width + column, piece.size).astype(np.intp)
         return np.append(piece, np.nan).astype(piece.dtype, copy=False)[place]
     clipped = [np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)]
-    values = ndimage.map_coordinates(piece, clipped, order=1, mode="nearest")
+    values = scipy.ndimage.map_coordinates(piece, clipped, order=1, mode="nearest")
     return np.where(inside, values, np.nan)
 
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import scipy
 import xarray as xr
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from phangs_xr.errors import InputError
 from phangs_xr.filters import dilate_disc
@@ -96,7 +96,7 @@ def mask_sources(image: Image, threshold: float, min_pixels: int, grow_radius: i
     so this needs no more than a window around the pixels asked for.
     """
     bright = image > threshold
-    labels, number = ndimage.label(bright, structure=np.ones((3, 3)))
+    labels, number = scipy.ndimage.label(bright, structure=np.ones((3, 3)))
     if number == 0:
         return bright
     # Few pixels are bright: only these are counted and looked up.
@@ -278,7 +278,7 @@ def evaluate_spline(
     rows, columns
         Positions in the mesh [box, 0 at the first box's centre], 1-D.
     """
-    coefficients = ndimage.spline_filter(mesh, order=3, mode="reflect")
+    coefficients = scipy.ndimage.spline_filter(mesh, order=3, mode="reflect")
     down, across = (
         _weigh_coefficients(positions, size)
         for positions, size in zip((rows, columns), mesh.shape, strict=True)

@@ -1,0 +1,47 @@
+"""What the package offers, and what importing it does not bring along."""
+
+import subprocess
+import sys
+
+import pytest
+
+import phangs_xr
+
+DRAWING = {"bokeh", "holoviews", "matplotlib", "panel"}
+ELSEWHERE = {"distributed", "photutils", "reproject", "scipy.ndimage", "scipy.spatial"}
+
+
+def list_imported(code: str) -> set[str]:
+    """Return the modules that a fresh interpreter has after running some code."""
+    code += "\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    return set(done.stdout.split())
+
+
+def test_all_that_is_named_is_there():
+    for name in phangs_xr.__all__:
+        assert getattr(phangs_xr, name).__module__.startswith("phangs_xr.")
+    assert set(phangs_xr.__all__) < set(dir(phangs_xr))
+
+
+def test_unknown_name_is_refused():
+    with pytest.raises(AttributeError, match="'phangs_xr' has no attribute 'runn'"):
+        phangs_xr.runn  # noqa: B018
+
+
+def test_package_registers_the_accessor_and_imports_little_else():
+    code = "import phangs_xr, xarray\nassert xarray.DataArray.sky"
+    assert not list_imported(code) & (DRAWING | ELSEWHERE | {"dask", "pydantic", "zarr"})
+
+
+@pytest.mark.parametrize("parts", ["describe, pipeline", "qa"])
+def test_commands_start_without_what_they_may_not_need(parts):
+    imported = list_imported(f"import phangs_xr.cli\nfrom phangs_xr import {parts}")
+    assert "phangs_xr.tiles" in imported
+    assert not imported & (DRAWING | ELSEWHERE)
+
+
+def test_measuring_nebulae_needs_no_configuration():
+    assert "pydantic" not in list_imported("import phangs_xr.cli, phangs_xr.qa")

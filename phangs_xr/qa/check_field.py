@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,7 @@ def check_field(
     lines = []
     nebulae = None
     if _has(field, "muse", "nebula_mask") or _has(field, "muse", "musehalpha"):
-        nebulae = measure_nebulae(field, runner)
-        numbers["fluxes"] = compare_fluxes(nebulae)
-        numbers["shift"] = measure_shift(field)
+        nebulae, numbers = _measure(field, runner)
         store = FieldStore(location)
         store.write_table(nebulae)
         store.summarize()
@@ -69,6 +68,16 @@ def check_field(
         )
         lines.append(f"report: {page}")
     return lines
+
+
+def _measure(field: xr.DataTree, runner: Runner | None) -> tuple[xr.Dataset, dict[str, Any]]:
+    """Return the nebulae, and the numbers: fluxes and shift."""
+    # On MUSE's small grid there is work for one thread only, so it is done beside the rest.
+    with ThreadPoolExecutor(1) as beside:
+        shift = beside.submit(measure_shift, field)
+        nebulae = measure_nebulae(field, runner)
+        fluxes = compare_fluxes(nebulae)
+    return nebulae, {"fluxes": fluxes, "shift": shift.result()}
 
 
 def _find_directory(location: str) -> Path:

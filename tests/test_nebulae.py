@@ -331,6 +331,12 @@ def test_catalogue_column_of_a_measured_name_is_kept_beside_it(catalogue):
     assert nebulae["ra"].sel(region_ID=90) == pytest.approx(150, abs=0.01)
 
 
+def test_order_of_the_columns_is_not_that_of_the_store(catalogue):
+    expected = measure_nebulae(make_field(**{"/nebulae": catalogue}))
+    found = measure_nebulae(make_field(**{"/nebulae": catalogue[list(catalogue)[::-1]]}))
+    assert list(found) == list(expected)
+
+
 def test_measuring_again_gives_the_same(catalogue, tmp_path):
     once = measure_nebulae(make_field(**{"/nebulae": catalogue}))
     once.to_zarr(tmp_path / "nebulae.zarr", consolidated=False)

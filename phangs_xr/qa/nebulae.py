@@ -185,12 +185,7 @@ def _measure_places(labels: Labels, nebulae: LabelMap) -> dict[str, NDArray[Any]
 
 def _join_catalogue(measured: xr.Dataset, catalogue: xr.Dataset) -> xr.Dataset:
     """Add the catalogue's columns to the measured ones, row by row of the same ID."""
-    # What an earlier measurement added to the catalogue is replaced by this one.
-    columns = {
-        str(name): column
-        for name, column in catalogue.data_vars.items()
-        if column.dims == ("nebula",) and column.attrs.get("step") != STEP
-    }
+    columns = _list_columns(catalogue)
     if not columns:
         return measured
     ids, known = measured["region_ID"].values, catalogue["region_ID"].values
@@ -202,13 +197,31 @@ def _join_catalogue(measured: xr.Dataset, catalogue: xr.Dataset) -> xr.Dataset:
         )
     if rows.size < ids.size:
         _log.info("%d of %d nebulae have no row in the catalogue", ids.size - rows.size, ids.size)
-    joined = measured.copy()
-    for name, column in columns.items():
-        values = _fill_rows(column.values, rows, places, ids.size)
-        free = f"catalogue_{name}" if name in MEASURED else name
-        joined[free] = ("nebula", values, column.attrs)
+    joined = measured.assign(
+        {
+            f"catalogue_{name}" if name in MEASURED else name: (
+                "nebula",
+                _fill_rows(column.values, rows, places, ids.size),
+                column.attrs,
+            )
+            for name, column in columns.items()
+        }
+    )
     _require_same_places(joined)
     return joined
+
+
+def _list_columns(catalogue: xr.Dataset) -> dict[str, xr.Variable]:
+    """Return the columns of a catalogue by name, without those of an earlier measurement.
+
+    A store lists its arrays in the file system's order, so they are put in that of their names.
+    """
+    return {
+        name: catalogue.variables[name]
+        for name in sorted(map(str, catalogue.data_vars))
+        if catalogue.variables[name].dims == ("nebula",)
+        and catalogue.variables[name].attrs.get("step") != STEP
+    }
 
 
 def _fill_rows(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ BANDS = ("narrow", "continuum1", "continuum2")
 IMAGES = (*BANDS, "muse", "nebula_mask", "star_mask")
 
 _FILTER = re.compile(r"(?<![a-z0-9])(f\d{3,4}[a-z]{1,2})(?![a-z0-9])", re.IGNORECASE)
-_READ_BLOCK = 1 << 22
 _LOOK_CHUNK = 1000
 
 
@@ -109,10 +109,13 @@ def digest_inputs(config: Config, known: Mapping[str, Any]) -> dict[str, dict[st
     dict
         Per input: `path`, `size`, `mtime_ns`, `sha256` and the `digest` of all that matters.
     """
-    return {
-        name: _digest_input(name, one, known.get(name, {}))
-        for name, one in config.inputs.given.items()
-    }
+    given = config.inputs.given
+    # Hashing does not hold Python's lock.
+    with ThreadPoolExecutor() as pool:
+        digests = pool.map(
+            _digest_input, given, given.values(), [known.get(name, {}) for name in given]
+        )
+        return dict(zip(given, digests, strict=True))
 
 
 def name_output(config: Config, images: Mapping[str, xr.DataArray]) -> Path:
@@ -191,11 +194,8 @@ def _digest_input(name: str, one: Input, known: Mapping[str, Any]) -> dict[str, 
 
 
 def _digest_file(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_READ_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _name_filter(image: xr.DataArray) -> str:

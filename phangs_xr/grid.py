@@ -311,11 +311,44 @@ def map_pixels_between(
         0-based row and column in `source`, each of shape `target.shape`; NaN where a direction
         has no place in the source's projection.
     """
-    rows = target.y0 + target.dy * np.arange(target.shape[0])
-    cols = target.x0 + target.dx * np.arange(target.shape[1])
-    node_rows, node_cols = _map_nodes(target, source, step)
-    weights = _weigh_nodes(rows, step), _weigh_nodes(cols, step)
-    return _interpolate(node_rows, *weights), _interpolate(node_cols, *weights)
+    return PixelMap.build(target, source, step).place()
+
+
+Weights = tuple[NDArray[np.intp], NDArray[np.float64]]
+"""Per position the node before it, and the weight of the node after it."""
+
+
+@dataclass(frozen=True)
+class PixelMap:
+    """Where the pixels of one grid fall in another, to be looked up part by part.
+
+    Attributes
+    ----------
+    node_rows, node_cols
+        Row and column in the other grid of the nodes around the pixels; see `map_pixels_between`.
+    rows, cols
+        Which nodes each row and each column of pixels lies between, and how.
+    """
+
+    node_rows: NDArray[np.float64]
+    node_cols: NDArray[np.float64]
+    rows: Weights
+    cols: Weights
+
+    @classmethod
+    def build(cls, target: Grid, source: Grid, step: int = NODE_STEP) -> "PixelMap":
+        """Map the nodes around the pixels of `target` to `source`."""
+        rows = target.y0 + target.dy * np.arange(target.shape[0])
+        cols = target.x0 + target.dx * np.arange(target.shape[1])
+        nodes = _map_nodes(target, source, step)
+        return cls(*nodes, _weigh_nodes(rows, step), _weigh_nodes(cols, step))
+
+    def place(
+        self, ys: slice = slice(None), xs: slice | NDArray[np.intp] = slice(None)
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return row and column in the other grid of the pixels in some rows and columns."""
+        rows, cols = (self.rows[0][ys], self.rows[1][ys]), (self.cols[0][xs], self.cols[1][xs])
+        return _interpolate(self.node_rows, rows, cols), _interpolate(self.node_cols, rows, cols)
 
 
 def find_overlap(target: Grid, source: Grid, pad: int) -> tuple[slice, slice]:
@@ -387,24 +420,20 @@ def _list_nodes(first: float, step: float, count: int, node_step: int) -> NDArra
     return node_step * np.arange(math.floor(low / node_step), math.floor(high / node_step) + 2.0)
 
 
-def _weigh_nodes(
-    positions: NDArray[Any], step: int
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+def _weigh_nodes(positions: NDArray[Any], step: int) -> Weights:
     """Index of the node before each position, and the weight of the node after it."""
     before = np.floor(positions / step)
     return (before - before.min()).astype(np.intp), (positions - before * step) / step
 
 
-def _interpolate(
-    nodes: NDArray[np.float64],
-    rows: tuple[NDArray[np.intp], NDArray[np.float64]],
-    cols: tuple[NDArray[np.intp], NDArray[np.float64]],
-) -> NDArray[np.float64]:
+def _interpolate(nodes: NDArray[np.float64], rows: Weights, cols: Weights) -> NDArray[np.float64]:
     (above, down), (left, right) = rows, cols
+    first = above.min(initial=len(nodes))
+    nodes = nodes[first : above.max(initial=0) + 2]
     lines = nodes[:, left] * (1.0 - right) + nodes[:, left + 1] * right
-    values = lines[above]
+    values: NDArray[np.float64] = lines[above - first]
     values *= (1.0 - down)[:, None]
-    below = lines[above + 1]
+    below = lines[above - first + 1]
     below *= down[:, None]
     values += below
     return values

@@ -21,6 +21,7 @@ from xarray.indexes import CoordinateTransform, CoordinateTransformIndex
 from phangs_xr.errors import InputError
 from phangs_xr.grid import (
     Grid,
+    PixelMap,
     find_overlap,
     get_grid,
     is_one_grid,
@@ -32,6 +33,7 @@ from phangs_xr.wcs import format_wcs, get_astropy_frame, parse_wcs, strip_header
 
 __all__ = [
     "Grid",
+    "PixelMap",
     "SkyAccessor",
     "find_overlap",
     "format_wcs",

@@ -279,8 +279,16 @@ def test_workers_of_a_cluster_find_the_same(client):
     xr.testing.assert_identical(found, measure_nebulae(field))
 
 
-def test_mask_is_sampled_as_muse_is_regridded():
-    ids, labels = number_nebulae(make_mask())
+def scatter_pixels(seed):
+    """Nebulae of one pixel each, few enough that most of the field has none."""
+    mask = np.full(MUSE.shape, -1)
+    mask.flat[np.random.default_rng(seed).choice(mask.size, 6, replace=False)] = np.arange(6)
+    return mask
+
+
+@pytest.mark.parametrize("mask", [make_mask(), *map(scatter_pixels, range(30))])
+def test_mask_is_sampled_as_muse_is_regridded(mask):
+    ids, labels = number_nebulae(mask)
     sampled = LabelMap.build(labels, MUSE, ids.size).sample(HST)
     factor = {"order": "nearest-neighbor", "factor": 1.0}
     values = np.where(labels < 0, np.nan, labels)

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from phangs_xr.errors import GridError, InputError
 from phangs_xr.sky import (
     Grid,
+    PixelMap,
     find_overlap,
     format_wcs,
     get_grid,
@@ -522,6 +523,9 @@ def test_map_pixels_between__has_the_same_bits_for_every_window(edges, source):
         if part is not None:
             whole = map_pixels_between(target, source)
             np.testing.assert_array_equal(part, [values[window] for values in whole])
+            columns = np.arange(target.shape[1])[window[1]]
+            placed = PixelMap.build(target, source).place(window[0], columns)
+            np.testing.assert_array_equal(placed, part)
 
 
 def test_map_pixels_between__is_nan_beyond_the_projection():

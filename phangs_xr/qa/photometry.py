@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
 from math import fsum
 from typing import Any
 
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 
 from phangs_xr.io.tables import as_region_id
 from phangs_xr.lazy import Block
-from phangs_xr.sky import Grid, find_overlap, map_pixels_between
+from phangs_xr.sky import Grid, PixelMap, map_pixels_between
 
 CELL = 100
 """Side of the cells by which sums are kept apart [HST pixel]."""
@@ -96,25 +98,61 @@ class LabelMap:
         """Make a map of labels without the added border."""
         return cls(np.pad(labels, 1, constant_values=-1), grid, size)
 
+    @cached_property
+    def _counts(self) -> NDArray[np.int64]:
+        """How many pixels of nebulae there are before each row and each column."""
+        counts = np.zeros((self.labels.shape[0] + 1, self.labels.shape[1] + 1), dtype=np.int64)
+        counts[1:, 1:] = (self.labels >= 0).cumsum(axis=0).cumsum(axis=1)
+        return counts
+
     def sample(self, target: Grid) -> Labels | None:
         """Return the labels at the pixel centres of a grid, None if no nebula is near."""
-        ys, xs = find_overlap(target, self.grid, 1)
-        if not (self.labels[1:-1, 1:-1][ys, xs] >= 0).any():
+        mapped = PixelMap.build(target, self.grid)
+        near = self._find_near(mapped)
+        if not near.any():
             return None
-        # Positions count from the whole mask's first pixel, so that every window of the target
-        # gets the same bits. fmin and fmax send NaN to the border, where there is no nebula.
-        places = []
-        for position, length in zip(
-            map_pixels_between(target, self.grid), self.grid.shape, strict=True
+        labels = np.full(target.shape, -1, dtype=np.int32)
+        above, left = mapped.rows[0], mapped.cols[0]
+        edges = [0, *(np.flatnonzero(np.diff(above)) + 1), len(above)]
+        # Between the same nodes, and only where there may be a nebula: positions stay in the cache.
+        for start, stop in pairwise(edges):
+            columns = np.flatnonzero(near[above[start], left])
+            if columns.size:
+                rows = slice(start, stop)
+                labels[rows, columns] = self._look_up(*mapped.place(rows, columns))
+        return labels
+
+    def _find_near(self, mapped: PixelMap) -> NDArray[np.bool_]:
+        """Tell between which nodes there may be a nebula: they enclose all that lies between."""
+        spans = []
+        for nodes, length in zip(
+            (mapped.node_rows, mapped.node_cols), self.labels.shape, strict=True
         ):
-            position += 1.5
-            np.fmin(position, length + 1, out=position)
-            np.fmax(position, 0, out=position)
-            places.append(position.astype(np.intp))
-        flat = places[0]
-        flat *= self.labels.shape[1]
-        flat += places[1]
-        return self.labels.ravel().take(flat)
+            places = self._index(nodes, length)
+            corners = np.stack([places[:-1, :-1], places[:-1, 1:], places[1:, :-1], places[1:, 1:]])
+            # One pixel more on either side, for what rounding does in between.
+            first = np.maximum(corners.min(axis=0) - 1, 0)
+            spans.append((first, np.minimum(corners.max(axis=0) + 2, length)))
+        (top, bottom), (left, right) = spans
+        counts = self._counts
+        above, below = (counts[rows, right] - counts[rows, left] for rows in (top, bottom))
+        near: NDArray[np.bool_] = below > above
+        return near
+
+    def _look_up(self, rows: NDArray[np.float64], columns: NDArray[np.float64]) -> Labels:
+        """Return the labels at positions counted from the mask's first pixel."""
+        height, width = self.labels.shape
+        places = self._index(rows, height) * width + self._index(columns, width)
+        found: Labels = self.labels.ravel().take(places)
+        return found
+
+    @staticmethod
+    def _index(positions: NDArray[np.float64], length: int) -> NDArray[np.intp]:
+        """Return the pixels that positions lie in, those beyond and NaN in the border."""
+        positions = positions + 1.5
+        np.fmin(positions, length - 1, out=positions)
+        np.fmax(positions, 0, out=positions)
+        return positions.astype(np.intp)
 
 
 @dataclass(frozen=True)
@@ -171,8 +209,9 @@ def sum_cells(labels: Labels, images: tuple[NDArray[np.floating], ...], size: in
     CellSums
         A row for each nebula and cell that share pixels.
     """
-    rows, columns = np.nonzero(labels >= 0)
-    nebula = labels[rows, columns]
+    inside = np.flatnonzero(labels >= 0)
+    rows, columns = np.divmod(inside, labels.shape[1])
+    nebula = labels.ravel()[inside]
     present = np.flatnonzero(np.bincount(nebula, minlength=size))
     place = np.empty(size, dtype=np.int64)
     place[present] = np.arange(present.size)
@@ -183,12 +222,13 @@ def sum_cells(labels: Labels, images: tuple[NDArray[np.floating], ...], size: in
     kept = np.flatnonzero(pixels)
     counts, sums = [], []
     for image in images:
-        values = image[rows, columns]
+        values = image.ravel()[inside]
         covered = np.isfinite(values)
-        own = key
+        own, number = key, pixels
         if not covered.all():
             own, values = key[covered], values[covered]
-        counts.append(np.bincount(own, minlength=length)[kept])
+            number = np.bincount(own, minlength=length)
+        counts.append(number[kept])
         sums.append(np.bincount(own, weights=values, minlength=length)[kept])
     return CellSums(
         present[kept % max(present.size, 1)], pixels[kept], np.stack(counts, 1), np.stack(sums, 1)

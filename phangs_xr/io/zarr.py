@@ -358,14 +358,20 @@ def open_store(path: str | Path, *, chunked: bool = True) -> xr.DataTree:
         )
         raise InputError(message)
     finished = {name for record in attrs["records"].values() for name in record["outputs"]}
-    tree = {"/": xr.Dataset(attrs=attrs)}
+    tree, frames = {"/": xr.Dataset(attrs=attrs)}, FrameCache()
     for group in (*IMAGE_GROUPS, "nebulae", "fits"):
         dataset = store._open_group(group)
         if dataset is None:
             continue
         if group in IMAGE_GROUPS:
             dataset = dataset[[name for name in PRODUCTS if name in finished and name in dataset]]
-            dataset = dataset.chunk(_get_chunks(dataset)) if chunked else dataset
+            if chunked:
+                dataset = dataset.chunk(_get_chunks(dataset))
+            else:
+                names = [str(name) for name in dataset]
+                dataset = dataset.assign(
+                    {name: store._read_directly(dataset, name, frames) for name in names}
+                )
             dataset = dataset.drop_encoding()
         tree[f"/{group}"] = dataset
     return xr.DataTree.from_dict(tree)

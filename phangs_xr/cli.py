@@ -52,6 +52,9 @@ Directory = Annotated[
 FIELDS_AT_ONCE = 4
 """Fields that share a cluster at a time: enough to keep it busy while one of them plans."""
 
+GARBAGE = 50_000
+"""Objects that may be made between two looks for garbage, instead of Python's 700."""
+
 
 @app.command()
 def demo(
@@ -325,7 +328,9 @@ def _check(directory: str | Path, runner: Any, report: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exit 0 when done, 2 for the user's mistake with one line on stderr."""
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    # Or Python would look through all modules for garbage before it ends: a third of a second.
+    # Python would look through all modules for garbage again and again while more are imported,
+    # and once more before it ends: a third of a second each.
+    gc.set_threshold(GARBAGE)
     atexit.register(gc.freeze)
     command: Callable[..., Any] = typer.main.get_command(app)
     try:

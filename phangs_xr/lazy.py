@@ -1,10 +1,10 @@
 """How a kernel meets chunks: pixel by pixel, with neighbours, onto another grid, to few numbers.
 
-The only module that imports `dask.array`, and only for chunked images: a run works on windows in
-memory and starts the sooner without. Every function here takes labelled images and returns
-labelled images. Images in memory are handed to the kernel as they are; if any image is chunked the
-result is a dask graph and nothing is computed. A kernel therefore runs the same way on a whole
-image, on one chunk of a graph, and on the window that one task of a pipeline run has read.
+The only module that imports `dask.array`, when an image is chunked. Every function here takes
+labelled images and returns labelled images. Images in memory are handed to the kernel as they are;
+if any image is chunked the result is a dask graph and nothing is computed. A kernel therefore runs
+the same way on a whole image, on one chunk of a graph, and on the window that one task of a
+pipeline run has read.
 """
 
 from __future__ import annotations

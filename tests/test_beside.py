@@ -1,6 +1,6 @@
 """Figures drawn by a process beside are those drawn here; what goes wrong there is told here."""
 
-import os
+import shutil
 import signal
 import sys
 
@@ -17,7 +17,7 @@ from phangs_xr.tiles import Runner
 
 @pytest.fixture
 def two_cores(monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(beside, "cpu_count", lambda: 2)
 
 
 def open_papers(finished, out, runner=None):
@@ -81,16 +81,16 @@ def test_a_process_that_dies_is_told(two_cores, finished, tmp_path):
 
 def test_no_process_outlives_an_interruption(two_cores, finished, tmp_path):
     papers = open_papers(finished, tmp_path)
-    beside = papers.__enter__()
-    beside.draw(Measured())
+    drawing = papers.__enter__()
+    drawing.draw(Measured())
     stop = KeyboardInterrupt()
     assert not papers.__exit__(KeyboardInterrupt, stop, None)
-    assert beside._process.returncode == -signal.SIGKILL
+    assert drawing._process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize(("cores", "threads"), [(1, None), (2, 1), (None, 2)])
+@pytest.mark.parametrize(("cores", "threads"), [(1, None), (1, 2), (2, 1)])
 def test_one_core_draws_in_one_process(cores, threads, monkeypatch, finished, tmp_path):
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(beside, "cpu_count", lambda: cores)
     with open_papers(finished, tmp_path, Runner(threads=threads)) as papers:
         assert isinstance(papers, PapersHere)
 
@@ -106,9 +106,7 @@ def test_the_process_finds_modules_as_this_one_does(two_cores, monkeypatch, fini
 
 @pytest.mark.parametrize("cores", [1, 2])
 def test_a_check_writes_the_same_page_with_and_without_it(cores, monkeypatch, finished, tmp_path):
-    import shutil
-
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(beside, "cpu_count", lambda: cores)
     directory = tmp_path / "run"
     shutil.copytree(finished, directory)
     lines = check_field(directory)

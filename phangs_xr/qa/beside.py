@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import xarray as xr
+from dask.system import cpu_count
 
 from phangs_xr.errors import InputError
 from phangs_xr.io.zarr import open_store
@@ -48,7 +49,7 @@ def prepare_papers(
         Whose threads measure at the same time; the process ends with the context.
     """
     alone = runner is not None and runner.threads == 1
-    if alone or (os.cpu_count() or 1) < 2 or not sys.executable:
+    if alone or cpu_count() < 2 or not sys.executable:
         from phangs_xr.qa.papers import PapersHere
 
         yield PapersHere(tree, out)

@@ -40,7 +40,7 @@ from phangs_xr.qa.reduce import (
     reduce_image,
 )
 from phangs_xr.schema import FLUX
-from phangs_xr.tiles import Runner
+from phangs_xr.tiles import Measurement, Runner, run_reductions
 from phangs_xr.wcs import format_wcs
 
 FIGURES = {
@@ -183,11 +183,9 @@ def test_pixel_histograms_count_as_numpy_does():
 def test_large_images_are_sampled_whatever_the_tiles():
     values = np.arange(90 * 110, dtype=np.float32).reshape(90, 110)
     image = make_image(values)
-    reduction = ReduceToOverview(factor=5, stride=4)
-    from phangs_xr.qa.reduce import _run
-
+    measurement = Measurement(ReduceToOverview(factor=5, strides=(4,)), (image,))
     for chunk in (15, 40, 200):
-        _, counts = _run(reduction, image, Runner(chunk=chunk))
+        [(_, counts)] = run_reductions({"one": measurement}, Runner(chunk=chunk))["one"]
         whole = PixelHistogram(counts, "", 4)
         assert whole.size == values[::4, ::4].size
         median = np.median(values[::4, ::4])

@@ -10,7 +10,8 @@ import xarray as xr
 from phangs_xr.errors import InputError
 from phangs_xr.qa import figures
 from phangs_xr.qa.page import format_table
-from phangs_xr.qa.report import _write_figure, list_warnings, write_report
+from phangs_xr.qa.papers import write_figure
+from phangs_xr.qa.report import list_warnings, write_report
 
 FILES = (
     "cosmic_rays",
@@ -95,7 +96,7 @@ def test_the_page_tells_how_it_was_made(page, checked):
 
 def test_a_figure_is_the_same_bytes_every_time(checked, tmp_path):
     for name in ("one", "other"):
-        _write_figure(figures.plot_histogram2d(checked[0]), tmp_path / name)
+        write_figure(figures.plot_histogram2d(checked[0]), tmp_path / name)
     for suffix in (".png", ".pdf"):
         one, other = (tmp_path / f"{name}{suffix}" for name in ("one", "other"))
         assert one.read_bytes() == other.read_bytes()

@@ -12,10 +12,14 @@ import xarray as xr
 from phangs_xr.errors import InputError
 from phangs_xr.io.tables import write_table
 from phangs_xr.io.zarr import FieldStore, find_store, open_store
-from phangs_xr.qa.nebulae import measure_nebulae
+from phangs_xr.qa.beside import prepare_papers
+from phangs_xr.qa.measured import Measured, Papers
+from phangs_xr.qa.nebulae import plan_nebulae
 from phangs_xr.qa.numbers import compare_fluxes, write_numbers
+from phangs_xr.qa.products import list_images
+from phangs_xr.qa.reduce import Overview, plan_overview
 from phangs_xr.qa.registration import measure_shift
-from phangs_xr.tiles import Runner
+from phangs_xr.tiles import Runner, run_reductions
 
 
 def check_field(
@@ -48,41 +52,72 @@ def check_field(
     out = _find_directory(location) / "qa"
     field = open_store(location, chunked=False)
     _require_products(field, location)
-    numbers: dict[str, Any] = {}
+    if not report:
+        return _check(field, location, out, runner, None)
+    with prepare_papers(field, location, out, runner) as papers:
+        return _check(field, location, out, runner, papers)
+
+
+def _check(
+    field: xr.DataTree, location: str, out: Path, runner: Runner | None, papers: Papers | None
+) -> list[str]:
+    """Measure, write what was found, and write the report if somebody draws its figures."""
     lines = []
-    nebulae = None
-    if _has(field, "muse", "nebula_mask") or _has(field, "muse", "musehalpha"):
-        nebulae, numbers = _measure(field, runner)
+    numbers: dict[str, Any] = {}
+    # On MUSE's small grid there is work for one thread only, so it is done beside the rest.
+    with ThreadPoolExecutor(1) as beside:
+        shift = beside.submit(measure_shift, field) if _has_muse(field) else None
+        nebulae, overview = _reduce(field, runner, report=papers is not None)
+        if nebulae is not None:
+            numbers["fluxes"] = compare_fluxes(nebulae)
+        rows = nebulae if nebulae is not None else xr.Dataset()
+        found = Measured(rows, numbers.get("fluxes", {}), overview)
+        if papers is not None:
+            papers.draw(found)
+    if shift is not None and nebulae is not None:
+        numbers["shift"] = shift.result()
         store = FieldStore(location)
         store.write_table(nebulae)
         store.summarize()
         write_table(nebulae, out / "nebulae.ecsv")
         write_numbers(numbers, out / "numbers.json")
-        lines = [*_list_fluxes(nebulae, numbers["fluxes"]), *_list_shift(numbers["shift"])]
+        lines += [*_list_fluxes(nebulae, numbers["fluxes"]), *_list_shift(numbers["shift"])]
         lines.append(f"nebulae: {out / 'nebulae.ecsv'}, numbers: {out / 'numbers.json'}")
-    if report:
-        from phangs_xr.qa.report import write_report
+    if papers is not None:
+        from phangs_xr.qa.report import compose_report
 
-        page = write_report(
-            open_store(location), nebulae, numbers.get("fluxes", {}), numbers.get("shift"), out
-        )
+        page = compose_report(field, found, numbers.get("shift"), out, papers)
         lines.append(f"report: {page}")
     return lines
 
 
-def _measure(field: xr.DataTree, runner: Runner | None) -> tuple[xr.Dataset, dict[str, Any]]:
-    """Return the nebulae, and the numbers: fluxes and shift."""
-    # On MUSE's small grid there is work for one thread only, so it is done beside the rest.
-    with ThreadPoolExecutor(1) as beside:
-        shift = beside.submit(measure_shift, field)
-        nebulae = measure_nebulae(field, runner)
-        fluxes = compare_fluxes(nebulae)
-    return nebulae, {"fluxes": fluxes, "shift": shift.result()}
+def _reduce(
+    field: xr.DataTree, runner: Runner | None, *, report: bool
+) -> tuple[xr.Dataset | None, Overview | None]:
+    """Reduce the images to what is wanted of them, in one pass."""
+    images = list_images(field)
+    measurements = {}
+    nebulae = overview = None
+    if _has_muse(field):
+        nebulae = plan_nebulae(field, images)
+        measurements["nebulae"] = nebulae.measurement
+    if report:
+        overview = plan_overview(field, images)
+        measurements["overview"] = overview.measurement
+    found = run_reductions(measurements, runner or Runner())
+    return (
+        nebulae.finish(found["nebulae"]) if nebulae is not None else None,
+        overview.finish(found["overview"]) if overview is not None else None,
+    )
 
 
 def _find_directory(location: str) -> Path:
     """Return the directory beside a store; the working directory if it is not on this machine."""
     return Path() if "://" in location else Path(location).absolute().parent
+
+
+def _has_muse(field: xr.DataTree) -> bool:
+    return _has(field, "muse", "nebula_mask") or _has(field, "muse", "musehalpha")
 
 
 def _has(field: xr.DataTree, node: str, name: str) -> bool:

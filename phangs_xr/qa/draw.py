@@ -148,13 +148,16 @@ def arrange(panels: Sequence[Any], columns: int, paper: Paper, *, linked: bool =
     hooks = [*hooks, partial(_place, places=places)]
     panels = [*panels[:-1], last.opts(hooks=hooks, backend="matplotlib")]
     layout = hv.Layout(panels).cols(columns)
+    # Not normalised: each panel says its own range, and to find one for all takes time.
     layout = layout.opts(
+        normalize=False,
         shared_axes=linked,
         shared_datasource=True,
         merge_tools=True,
         backend="bokeh",
     )
     return layout.opts(
+        normalize=False,
         shared_axes=linked,
         sublabel_format="",
         fig_inches=paper.measure(rows, columns),

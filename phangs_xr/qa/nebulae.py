@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from phangs_xr.qa.photometry import (
     number_nebulae,
     sum_nebulae,
 )
+from phangs_xr.qa.products import list_images
 from phangs_xr.schema import FLUX, RATIO
 from phangs_xr.sky import Grid, find_overlap, get_grid, measure_separation, require_one_grid
 from phangs_xr.tiles import Measurement, Runner, run_reductions
@@ -87,12 +89,34 @@ def measure_nebulae(field: xr.DataTree, runner: Runner | None = None) -> xr.Data
         If the store lacks the mask or `halpha`, a unit is another, the mask has no nebula or lies
         on another sky than HST's image, or the catalogue's nebulae are not those of the mask.
     """
-    hst, muse = _get_images(field, "hst"), _get_images(field, "muse")
-    mask = _require(muse, "nebula_mask", "muse", "name it in the configuration and run again")
+    plan = plan_nebulae(field)
+    # `chunks` tells without reading the image, as `is_chunked` would.
+    if any(image.chunks is not None for image in plan.images.values()):
+        return plan.finish(reduce_images(plan.reduction, *plan.images.values()).compute())
+    return plan.finish(run_reductions({"nebulae": plan.measurement}, runner or Runner())["nebulae"])
+
+
+def plan_nebulae(
+    field: xr.DataTree, images: Mapping[str, xr.DataArray] | None = None
+) -> NebulaPlan:
+    """Say what of the HST images must be measured for `measure_nebulae`, which does it alone.
+
+    Parameters
+    ----------
+    field
+        As of `measure_nebulae`, which raises the same errors.
+    images
+        Of `list_images`, so that a pass for several measurements reads each once.
+    """
+    hst = list_images(field) if images is None else images
+    muse = _get_images(field, "muse")
+    mask = _require(
+        muse.data_vars, "nebula_mask", "muse", "name it in the configuration and run again"
+    )
     _require(hst, "halpha", "hst", "run the recipe first")
-    images = {name: hst[product] for name, product in HST_FLUXES.items() if product in hst}
-    grid = require_one_grid(**{str(image.name): image for image in images.values()})
-    for image in images.values():
+    summed = {name: hst[product] for name, product in HST_FLUXES.items() if product in hst}
+    grid = require_one_grid(**{str(image.name): image for image in summed.values()})
+    for image in summed.values():
         require_units(image, str(image.name))
     _require_common_sky(get_grid(mask), grid)
     ids, labels = number_nebulae(mask.values)
@@ -102,17 +126,54 @@ def measure_nebulae(field: xr.DataTree, runner: Runner | None = None) -> xr.Data
             "give the mask of this galaxy"
         )
     nebulae = LabelMap.build(labels, get_grid(mask), ids.size)
-    measured = _measure_hst(nebulae, grid, images, runner)
-    measured |= _measure_muse(labels, muse.get("musehalpha"), ids.size)
-    measured |= _measure_places(labels, nebulae)
-    dataset = xr.Dataset(
-        {
-            name: ("nebula", measured.get(name, np.full(ids.size, np.nan)), _describe(name))
-            for name in MEASURED
-        },
-        {"region_ID": ("nebula", ids, {"long_name": "Number of the nebula in the mask"})},
-    )
-    return _join_catalogue(dataset, _get_images(field, "nebulae"))
+    return NebulaPlan(field, ids, labels, summed, SumNebulae(nebulae, grid, len(summed)))
+
+
+@dataclass(frozen=True, eq=False)
+class NebulaPlan:
+    """What must be measured of the nebulae in a pass over the HST images, and what comes of it.
+
+    Attributes
+    ----------
+    field
+        Whose nebulae they are.
+    ids, labels
+        As `number_nebulae` returns them.
+    images
+        The image that each flux is summed from.
+    reduction
+        That sums them.
+    """
+
+    field: xr.DataTree
+    ids: NDArray[Any]
+    labels: Labels
+    images: Mapping[str, xr.DataArray]
+    reduction: SumNebulae
+
+    @property
+    def measurement(self) -> Measurement:
+        """For the pass."""
+        return Measurement(self.reduction, tuple(self.images.values()))
+
+    def finish(self, found: Mapping[str, NDArray[Any]]) -> xr.Dataset:
+        """Return what `measure_nebulae` does, from what the measurement found."""
+        measured = _list_hst(self.reduction, tuple(self.images), found)
+        muse = _get_images(self.field, "muse")
+        measured |= _measure_muse(self.labels, muse.get("musehalpha"), self.ids.size)
+        measured |= _measure_places(self.labels, self.reduction.nebulae)
+        dataset = xr.Dataset(
+            {
+                name: (
+                    "nebula",
+                    measured.get(name, np.full(self.ids.size, np.nan)),
+                    _describe(name),
+                )
+                for name in MEASURED
+            },
+            {"region_ID": ("nebula", self.ids, {"long_name": "Number of the nebula in the mask"})},
+        )
+        return _join_catalogue(dataset, _get_images(self.field, "nebulae"))
 
 
 def _describe(name: str) -> dict[str, str]:
@@ -124,9 +185,9 @@ def _get_images(field: xr.DataTree, node: str) -> xr.Dataset:
     return field.children[node].to_dataset() if node in field.children else xr.Dataset()
 
 
-def _require(images: xr.Dataset, name: str, node: str, remedy: str) -> xr.DataArray:
+def _require(images: Mapping[Any, xr.DataArray], name: str, node: str, remedy: str) -> xr.DataArray:
     if name not in images:
-        found = ", ".join(map(str, images.data_vars)) or "nothing"
+        found = ", ".join(map(str, images)) or "nothing"
         raise InputError(f"expected {name} in /{node} of the store, found {found}: {remedy}")
     return images[name]
 
@@ -141,22 +202,13 @@ def _require_common_sky(mask: Grid, hst: Grid) -> None:
         )
 
 
-def _measure_hst(
-    nebulae: LabelMap, grid: Grid, images: Mapping[str, xr.DataArray], runner: Runner | None
+def _list_hst(
+    reduction: SumNebulae, fluxes: Sequence[str], found: Mapping[str, NDArray[Any]]
 ) -> dict[str, NDArray[Any]]:
-    reduction = SumNebulae(nebulae, grid, len(images))
-    arrays = tuple(images.values())
-    # `chunks` tells without reading the image, as `is_chunked` would.
-    if any(image.chunks is not None for image in arrays):
-        found = reduce_images(reduction, *arrays).compute()
-    else:
-        measurement = Measurement(reduction, arrays)
-        found = run_reductions({"nebulae": measurement}, runner or Runner())["nebulae"]
-    pixels = found["pixels"] + count_beyond(nebulae, grid)
-    halpha = list(images).index("flux_halpha")
-    sums = {name: found["sums"][:, index] for index, name in enumerate(images)}
+    pixels = found["pixels"] + count_beyond(reduction.nebulae, reduction.grid)
+    sums = {name: found["sums"][:, index] for index, name in enumerate(fluxes)}
     # A nebula smaller than the grid's pixels can lie between their centres.
-    coverage = found["counts"][:, halpha] / np.maximum(pixels, 1)
+    coverage = found["counts"][:, fluxes.index("flux_halpha")] / np.maximum(pixels, 1)
     return {**sums, "coverage_hst": coverage}
 
 

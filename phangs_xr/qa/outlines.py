@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import contourpy
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from phangs_xr.grid import get_grid
 
@@ -39,7 +39,13 @@ def trace_outlines(mask: xr.DataArray, side: int = SIDE) -> tuple[Line, Line]:
     step = max(1, math.ceil(max(mask.shape) / side))
     thin = mask.isel(y=slice(step // 2, None, step), x=slice(step // 2, None, step))
     labels, _ = _number(mark_inside(thin))
-    lines = [line for window, inside in _list_nebulae(labels) for line in _trace(inside, window)]
+    colours = _colour(labels)
+    # A tracer for each of thousands of nebulae would take seconds.
+    lines = [
+        line
+        for colour in range(1, int(colours.max(initial=0)) + 1)
+        for line in _trace(colours[labels] == colour)
+    ]
     return _to_sky(thin, lines)
 
 
@@ -51,8 +57,7 @@ def mark_inside(mask: xr.DataArray) -> NDArray[Any]:
 
 def trace_nebula(mask: xr.DataArray, region: float) -> tuple[Line, Line]:
     """Trace one nebula of a mask or of a window of it; as `trace_outlines`."""
-    inside = np.pad(mask.values == region, 1)
-    return _to_sky(mask, list(_trace(inside, (slice(0, None), slice(0, None)))))
+    return _to_sky(mask, list(_trace(mask.values == region)))
 
 
 def _number(mask: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[Any]]:
@@ -64,22 +69,35 @@ def _number(mask: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[Any]]:
     return labels, ids
 
 
-def _list_nebulae(
-    labels: NDArray[np.int32],
-) -> Iterator[tuple[tuple[slice, slice], NDArray[np.bool_]]]:
-    """Window of each nebula, and which of its pixels, with a frame of one pixel, are inside."""
-    for number, window in enumerate(ndimage.find_objects(labels), start=1):
-        if window is not None:
-            rows, columns = window
-            yield (rows, columns), np.pad(labels[window] == number, 1)
+def _colour(labels: NDArray[np.int32]) -> NDArray[np.int16]:
+    """Colours from 1 for the numbers of a map, others for those that touch; 0 for number 0."""
+    # Each pixel and its neighbours to the right, below, and below on either side.
+    pairs = [
+        (labels[:, :-1], labels[:, 1:]),
+        (labels[:-1], labels[1:]),
+        (labels[:-1, :-1], labels[1:, 1:]),
+        (labels[:-1, 1:], labels[1:, :-1]),
+    ]
+    touching = np.concatenate([np.stack([one.ravel(), other.ravel()], 1) for one, other in pairs])
+    touching = touching[(touching > 0).all(axis=1) & (touching[:, 0] != touching[:, 1])]
+    neighbours: dict[int, set[int]] = {}
+    for low, high in np.unique(np.sort(touching, axis=1), axis=0).tolist():
+        neighbours.setdefault(high, set()).add(low)
+    colours = np.ones(int(labels.max(initial=0)) + 1, dtype=np.int16)
+    colours[0] = 0
+    for number in sorted(neighbours):
+        taken = {int(colours[other]) for other in neighbours[number]}
+        colours[number] = next(colour for colour in count(1) if colour not in taken)
+    return colours
 
 
-def _trace(inside: NDArray[np.bool_], window: tuple[slice, slice]) -> Iterator[Line]:
-    """Rows and columns along the outlines of one framed nebula, shape (n, 2)."""
-    generator = contourpy.contour_generator(z=inside.astype(np.float64))
+def _trace(inside: NDArray[np.bool_]) -> Iterator[Line]:
+    """Rows and columns along the outlines of what is inside, shape (n, 2)."""
+    # A frame of pixels outside closes the lines at the edges.
+    generator = contourpy.contour_generator(z=np.pad(inside, 1).astype(np.float64))
     for line in generator.lines(0.5):
         # The frame moved the pixels by one; contourpy says x before y.
-        yield np.asarray(line)[:, ::-1] - 1 + [window[0].start, window[1].start]
+        yield np.asarray(line)[:, ::-1] - 1
 
 
 def _to_sky(mask: xr.DataArray, lines: list[Line]) -> tuple[Line, Line]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from bokeh.document import Document
 from bokeh.embed import components
 from bokeh.resources import Resources
 
@@ -95,6 +96,11 @@ def format_scripts(models: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
     """
     if not models:
         return "", {}
+    document = Document()
+    # Each model added would have all be searched anew for what they refer to.
+    with document.models.freeze():
+        for model in models.values():
+            document.add_root(model)
     script, places = components(dict(models))
     # The whole of the resources would ask for files of Panel, which HoloViews imports.
     code = "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)

@@ -35,6 +35,13 @@ def has_product(field: xr.DataTree, name: str) -> bool:
     return node in field.children and name in field[node].data_vars
 
 
+def list_images(field: xr.DataTree) -> dict[str, xr.DataArray]:
+    """Return the images in `/hst`, each as one object: a pass reads one object once."""
+    if "hst" not in field.children:
+        return {}
+    return {str(name): image for name, image in field["hst"].data_vars.items()}
+
+
 def find_number(field: xr.DataTree, name: str) -> float:
     """Return a number from `/fits`; NaN if its step was not run."""
     if "fits" not in field.children or name not in field["fits"].data_vars:

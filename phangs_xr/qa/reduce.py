@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from phangs_xr.grid import Grid, get_grid
 from phangs_xr.lazy import DEFAULT_CHUNK, Block
 from phangs_xr.qa.outlines import Line, trace_outlines
-from phangs_xr.qa.products import find_product, has_product
+from phangs_xr.qa.products import find_product, has_product, list_images
 from phangs_xr.schema import PRODUCTS
 from phangs_xr.statistics import decode_values, encode_values
 from phangs_xr.tiles import Measurement, Runner, run_reductions
@@ -121,18 +121,18 @@ class Overview:
 
 @dataclass(frozen=True)
 class ReduceToOverview:
-    """Reduce an image to the means of blocks and the counts of some of its pixels, in one pass.
+    """Reduce images to the means of blocks and the counts of some of their pixels, in one pass.
 
     Parameters
     ----------
     factor
         Side of a block [pixel].
-    stride
-        Distance of the pixels that are counted; 0 counts none.
+    strides
+        Of each image, the distance of the pixels that are counted; 0 counts none.
     """
 
     factor: int
-    stride: int = 0
+    strides: tuple[int, ...] = (0,)
     depth: int = 0
     passes: int = 1
 
@@ -145,22 +145,21 @@ class ReduceToOverview:
         """Begin with nothing known."""
 
     def look(self, state: Any, block: Block) -> Any:
-        """Average and count one chunk."""
-        image = block.owned[0]
+        """Average and count one chunk of each image."""
         first = tuple(offset // self.factor for offset in block.offset)
-        return {first: average_blocks(image, self.factor)}, self._count(image, block.offset)
-
-    def _count(self, image: Image, offset: tuple[int, int]) -> NDArray[np.int64]:
-        if not self.stride:
-            return np.zeros(_BINS, dtype=np.int64)
-        rows, columns = (slice(-start % self.stride, None, self.stride) for start in offset)
-        sample = image[rows, columns]
-        keys = encode_values(sample[np.isfinite(sample)])
-        return np.bincount((keys >> np.uint32(16)).astype(np.intp), minlength=_BINS)
+        parts = []
+        for index, stride in enumerate(self.strides):
+            image = block.arrays[index][block.core]
+            counts = _count_pixels(image, block.offset, stride) if stride else None
+            parts.append(({first: average_blocks(image, self.factor)}, counts))
+        return parts
 
     def merge(self, one: Any, other: Any) -> Any:
         """Put the chunks' means beside each other, add the counts."""
-        return {**one[0], **other[0]}, one[1] + other[1]
+        return [
+            ({**means, **more}, counts if counts is None else counts + others)
+            for (means, counts), (more, others) in zip(one, other, strict=True)
+        ]
 
     def advance(self, state: Any, merged: Any) -> Any:
         """Be done."""
@@ -170,17 +169,27 @@ class ReduceToOverview:
         """Tell whether the pass is over."""
         return state is not None
 
-    def finish(self, state: Any) -> tuple[Image, NDArray[np.int64]]:
-        """Return the image of means and the counts."""
-        chunks, counts = state
-        shape = [
-            max(first[axis] + means.shape[axis] for first, means in chunks.items())
-            for axis in (0, 1)
-        ]
-        image = np.full(shape, np.nan, dtype=np.float32)
-        for (row, column), means in chunks.items():
-            image[row : row + means.shape[0], column : column + means.shape[1]] = means
-        return image, counts
+    def finish(self, state: Any) -> list[tuple[Image, NDArray[np.int64] | None]]:
+        """Return of each image the means, and the counts if it has some."""
+        return [(_join_chunks(chunks), counts) for chunks, counts in state]
+
+
+def _count_pixels(image: Image, offset: tuple[int, int], stride: int) -> NDArray[np.int64]:
+    rows, columns = (slice(-start % stride, None, stride) for start in offset)
+    sample = image[rows, columns]
+    keys = encode_values(sample[np.isfinite(sample)])
+    return np.bincount((keys >> np.uint32(16)).astype(np.intp), minlength=_BINS)
+
+
+def _join_chunks(chunks: Mapping[tuple[int, int], Image]) -> Image:
+    """Put the means of chunks, by the place of their first block, into one image."""
+    shape = [
+        max(first[axis] + means.shape[axis] for first, means in chunks.items()) for axis in (0, 1)
+    ]
+    image = np.full(shape, np.nan, dtype=np.float32)
+    for (row, column), means in chunks.items():
+        image[row : row + means.shape[0], column : column + means.shape[1]] = means
+    return image
 
 
 def average_blocks(image: Image, factor: int) -> NDArray[np.float32]:
@@ -271,19 +280,10 @@ def average_image(
     """
     grid = get_grid(image)
     reduction = ReduceToOverview(choose_factor(grid.shape, side))
-    means, _ = _run(reduction, image, runner)
-    return _label_means(means, grid, reduction.factor, image.attrs)
-
-
-def _run(
-    reduction: ReduceToOverview, image: xr.DataArray, runner: Runner | None
-) -> tuple[Image, NDArray[np.int64]]:
     measurement = Measurement(reduction, (image,))
-    name = str(image.name)
-    found: tuple[Image, NDArray[np.int64]] = run_reductions(
-        {name: measurement}, runner or Runner(), "draw"
-    )[name]
-    return found
+    found = run_reductions({str(image.name): measurement}, runner or Runner(), "draw")
+    [(means, _)] = found[str(image.name)]
+    return _label_means(means, grid, reduction.factor, image.attrs)
 
 
 def reduce_field(field: xr.DataTree, runner: Runner | None = None, *, side: int = SIDE) -> Overview:
@@ -308,26 +308,77 @@ def reduce_field(field: xr.DataTree, runner: Runner | None = None, *, side: int 
     InputError
         If the field has no `halpha`.
     """
+    plan = plan_overview(field, side=side)
+    found = run_reductions({"overview": plan.measurement}, runner or Runner(), "draw")
+    return plan.finish(found["overview"])
+
+
+def plan_overview(
+    field: xr.DataTree, images: Mapping[str, xr.DataArray] | None = None, *, side: int = SIDE
+) -> OverviewPlan:
+    """Say what of the HST images must be measured for `reduce_field`, which does it alone.
+
+    Parameters
+    ----------
+    field, side
+        As of `reduce_field`, which raises the same errors.
+    images
+        Of `list_images`, so that a pass for several measurements reads each once.
+    """
     grid = get_grid(find_product(field, "halpha"))
-    images = field["hst"].data_vars
-    factor = choose_factor(grid.shape, side)
+    hst = list_images(field) if images is None else images
+    wanted = tuple(hst[name] for name in PRODUCTS if name in {*MAPPED, *COUNTED} and name in hst)
     stride = math.ceil(math.sqrt(grid.shape[0] * grid.shape[1] / SAMPLE))
-    means, histograms = {}, {}
-    # One image after the other: together they would take several times the memory.
-    for name in (one for one in PRODUCTS if one in {*MAPPED, *COUNTED} and one in images):
-        reduction = ReduceToOverview(factor, stride if name in COUNTED else 0)
-        mean, counts = _run(reduction, images[name], runner)
-        if name in MAPPED:
-            means[name] = _label_means(mean, grid, factor, images[name].attrs)
-        if name in COUNTED:
-            units = str(images[name].attrs.get("units", ""))
-            histograms[name] = PixelHistogram(counts, units, stride)
-    outlines = {
-        name: trace_outlines(find_product(field, name))
-        for name in ("nebula_mask", "star_mask")
-        if has_product(field, name)
-    }
-    return Overview(grid, xr.Dataset(means), factor, histograms, outlines)
+    strides = tuple(stride if image.name in COUNTED else 0 for image in wanted)
+    reduction = ReduceToOverview(choose_factor(grid.shape, side), strides)
+    return OverviewPlan(field, grid, wanted, reduction)
+
+
+@dataclass(frozen=True, eq=False)
+class OverviewPlan:
+    """What must be measured for an overview in a pass over the HST images, and what comes of it.
+
+    Attributes
+    ----------
+    field
+        To be reduced.
+    grid
+        Of the HST images.
+    images
+        That are reduced.
+    reduction
+        That does it.
+    """
+
+    field: xr.DataTree
+    grid: Grid
+    images: tuple[xr.DataArray, ...]
+    reduction: ReduceToOverview
+
+    @property
+    def measurement(self) -> Measurement:
+        """For the pass."""
+        return Measurement(self.reduction, self.images)
+
+    def finish(self, found: list[tuple[Image, NDArray[np.int64] | None]]) -> Overview:
+        """Return the overview, from what the measurement found."""
+        factor = self.reduction.factor
+        means, histograms = {}, {}
+        for image, stride, (mean, counts) in zip(
+            self.images, self.reduction.strides, found, strict=True
+        ):
+            name = str(image.name)
+            if name in MAPPED:
+                means[name] = _label_means(mean, self.grid, factor, image.attrs)
+            if counts is not None:
+                units = str(image.attrs.get("units", ""))
+                histograms[name] = PixelHistogram(counts, units, stride)
+        outlines = {
+            name: trace_outlines(find_product(self.field, name))
+            for name in ("nebula_mask", "star_mask")
+            if has_product(self.field, name)
+        }
+        return Overview(self.grid, xr.Dataset(means), factor, histograms, outlines)
 
 
 def _label_means(

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import xarray as xr
 
 from phangs_xr.errors import InputError
-from phangs_xr.qa.draw import render_figure, render_screen
-from phangs_xr.qa.figures_cosmic import plot_cosmic_rays
-from phangs_xr.qa.figures_flux import (
-    plot_fluxes,
-    plot_linked,
-    plot_ratio_by_flux,
-    plot_ratio_on_sky,
-)
-from phangs_xr.qa.figures_gallery import plot_gallery
-from phangs_xr.qa.figures_maps import plot_maps
-from phangs_xr.qa.figures_pixels import plot_histogram2d, plot_pixel_histograms
+from phangs_xr.qa.draw import render_screen
+from phangs_xr.qa.measured import Measured, Numbers, Papers
 from phangs_xr.qa.nebula_table import NAMES
 from phangs_xr.qa.page import (
     Section,
-    format_image,
     format_note,
     format_page,
     format_plot,
@@ -38,42 +24,14 @@ from phangs_xr.qa.page import (
     format_table,
     format_warning,
 )
+from phangs_xr.qa.papers import PapersHere
+from phangs_xr.qa.pictures import PICTURES, PRODUCT
 from phangs_xr.qa.products import has_product
-from phangs_xr.qa.reduce import Overview, reduce_field
+from phangs_xr.qa.reduce import reduce_field
 from phangs_xr.tiles import Runner
-
-PRODUCT = "anchored"
-"""The map that the figures compare with MUSE's."""
-
-DPI = 130
 
 BIAS_LIMIT = 0.1
 """Distance of the anchored map's median ratio from 1 above which the page warns."""
-
-Numbers = Mapping[str, Mapping[str, float]]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One figure of the report.
-
-    Attributes
-    ----------
-    name
-        Of its place on the page.
-    title, text
-        What it shows.
-    papers
-        Make it for matplotlib, with RA and Dec axes where it is a map, by the names of their files.
-    screen
-        Makes it for the page; None shows the first of the papers.
-    """
-
-    name: str
-    title: str
-    text: str
-    papers: Mapping[str, Callable[[], Any]]
-    screen: Callable[[], Any] | None = None
 
 
 def write_report(
@@ -114,103 +72,67 @@ def write_report(
         If the field has no `halpha`.
     """
     out = Path(out)
-    overview = reduce_field(field, runner)
-    out.mkdir(parents=True, exist_ok=True)
-    sections: list[Section] = []
-    models: dict[str, Any] = {}
-    pictures = _list_pictures(field, nebulae, numbers, overview)
-    bodies = {picture.name: _draw_picture(picture, out, models) for picture in pictures}
+    rows = nebulae if nebulae is not None else xr.Dataset()
+    found = Measured(rows, numbers, reduce_field(field, runner))
+    papers = PapersHere(field, out)
+    papers.draw(found)
+    return compose_report(field, found, shift, out, papers)
+
+
+def compose_report(
+    field: xr.DataTree,
+    found: Measured,
+    shift: Mapping[str, float] | None,
+    out: Path,
+    papers: Papers,
+) -> Path:
+    """Write the page of a report; the files of its figures are drawn beside.
+
+    Parameters
+    ----------
+    field
+        A finished run, lazily opened.
+    found
+        What was measured of it, with an overview.
+    shift, out
+        As of `write_report`.
+    papers
+        At work on the files.
+
+    Returns
+    -------
+    Path
+        Of the page, when the files lie beside it.
+    """
+    models, notes = _draw_screens(field, found)
     scripts, places = format_scripts(models)
-    for picture in pictures:
-        body = format_plot(places[picture.name]) if picture.name in places else bodies[picture.name]
-        sections.append(Section(picture.name, picture.title, picture.text, body))
+    for name, reason in papers.finish().items():
+        notes.setdefault(name, f"No file: {reason}")
+    factor = found.overview.factor if found.overview is not None else math.nan
+    sections = []
+    for picture in PICTURES:
+        name = picture.name
+        body = format_plot(places[name]) if name in places else ""
+        body += format_note(notes[name]) if name in notes else ""
+        sections.append(Section(name, picture.title, picture.text.format(factor=factor), body))
     sections.append(_format_provenance(field))
     galaxy = str(field.attrs.get("galaxy", "unnamed field"))
-    head = _format_head(field, nebulae, numbers, shift)
+    head = _format_head(field, found, shift)
+    out.mkdir(parents=True, exist_ok=True)
     page = format_page(f"{galaxy}: HST Hα against MUSE", head, sections, scripts)
     return _write_text(out / "report.html", page)
 
 
-def _list_pictures(
-    field: xr.DataTree, nebulae: xr.Dataset | None, numbers: Numbers, overview: Overview
-) -> list[Picture]:
-    """List the figures in reading order."""
-    rows = nebulae if nebulae is not None else xr.Dataset()
-    return [
-        Picture(
-            "fluxes",
-            "Nebula fluxes",
-            "HST and anchored HST fluxes of every nebula against MUSE's, their ratio against flux "
-            "and on the sky. Select points in one panel: the others follow. Grey nebulae are "
-            "partly covered.",
-            {
-                "fluxes": lambda: plot_fluxes(field, rows, product=PRODUCT, numbers=numbers),
-                "ratio_by_flux": lambda: plot_ratio_by_flux(field, rows, product=PRODUCT),
-                "ratio_on_sky": lambda: plot_ratio_on_sky(field, rows, product=PRODUCT, axes="sky"),
-            },
-            lambda: plot_linked(field, rows, product=PRODUCT, numbers=numbers),
-        ),
-        Picture(
-            "maps",
-            "Maps",
-            "MUSE, HST, HST smoothed to MUSE's resolution, and their ratio, first in MUSE's "
-            "colours, then each in its own. The panels pan together. Values are means over blocks "
-            f"of {overview.factor} × {overview.factor} HST pixels.",
-            {"maps": lambda: plot_maps(field, rows, axes="sky", overview=overview)},
-            lambda: plot_maps(field, rows, overview=overview),
-        ),
-        Picture(
-            "gallery",
-            "Most discrepant nebulae",
-            "The nebulae, covered by both, whose anchored HST and MUSE fluxes differ most.",
-            {"gallery": lambda: plot_gallery(field, rows, product=PRODUCT)},
-            lambda: plot_gallery(field, rows, product=PRODUCT),
-        ),
-        Picture(
-            "histogram2d",
-            "Anchoring line",
-            "All pixels of smoothed HST against MUSE, and the least-squares line that anchors "
-            "fit_anchored.",
-            {"histogram2d": lambda: plot_histogram2d(field)},
-            lambda: plot_histogram2d(field),
-        ),
-        Picture(
-            "pixel_histograms",
-            "Noise and background",
-            "How the pixels spread; a Gaussian fitted to the lower side gives offset and noise.",
-            {"pixel_histograms": lambda: plot_pixel_histograms(field, overview=overview)},
-            lambda: plot_pixel_histograms(field, overview=overview),
-        ),
-        Picture(
-            "cosmic_rays",
-            "Cosmic rays",
-            "The part of the map with most cosmic rays, before and after they were cut.",
-            {"cosmic_rays": lambda: plot_cosmic_rays(field, axes="sky")},
-            lambda: plot_cosmic_rays(field),
-        ),
-    ]
-
-
-def _draw_picture(picture: Picture, out: Path, models: dict[str, Any]) -> str:
-    """Write a figure's files, add its plot to the models; return what the page shows instead."""
-    try:
-        pages = [_write_figure(make(), out / name) for name, make in picture.papers.items()]
-        if picture.screen is not None:
-            models[picture.name] = render_screen(picture.screen())
-    except InputError as error:
-        return format_note(f"Not shown: {error}")
-    return format_image(base64.b64encode(pages[0]).decode(), picture.title)
-
-
-def _write_figure(drawing: Any, path: Path) -> bytes:
-    """Write PNG and PDF, the same bytes every time; return the PNG."""
-    figure = render_figure(drawing)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
-    path.with_suffix(".png").write_bytes(buffer.getvalue())
-    figure.savefig(path.with_suffix(".pdf"), dpi=200, metadata={"CreationDate": None})
-    plt.close(figure)
-    return buffer.getvalue()
+def _draw_screens(field: xr.DataTree, found: Measured) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the plots of the page, and why others cannot be drawn, by their names."""
+    models: dict[str, Any] = {}
+    notes: dict[str, str] = {}
+    for picture in PICTURES:
+        try:
+            models[picture.name] = render_screen(picture.screen(field, found))
+        except InputError as error:
+            notes[picture.name] = f"Not shown: {error}"
+    return models, notes
 
 
 def _write_text(path: Path, text: str) -> Path:
@@ -234,20 +156,17 @@ _HEADINGS = (
 )
 
 
-def _format_head(
-    field: xr.DataTree,
-    nebulae: xr.Dataset | None,
-    numbers: Numbers,
-    shift: Mapping[str, float] | None,
-) -> str:
+def _format_head(field: xr.DataTree, found: Measured, shift: Mapping[str, float] | None) -> str:
     """Recipe and date, what to beware of, and the numbers."""
     records = field.attrs.get("records", {})
     dates = [str(record.get("finished", "")) for record in records.values()]
     recipe = f"Recipe {field.attrs.get('recipe', 'unknown')}, finished {max(dates, default='–')}."
     parts = [f"{format_note(recipe)}"]
-    parts += [format_warning(text) for text in list_warnings(field, nebulae, numbers, shift)]
-    if numbers:
-        rows = [_list_cells(name, one) for name, one in numbers.items()]
+    parts += [
+        format_warning(text) for text in list_warnings(field, found.nebulae, found.numbers, shift)
+    ]
+    if found.numbers:
+        rows = [_list_cells(name, one) for name, one in found.numbers.items()]
         parts.append(format_table(_HEADINGS, rows, numbers=True))
         text = "HST over MUSE flux of the nebulae that both cover fully; errors by resampling."
         parts.append(format_note(text))

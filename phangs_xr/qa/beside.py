@@ -1,0 +1,161 @@
+"""A process beside this one that draws the figures on paper while this one works on the page.
+
+It is a Python of its own, not a fork, which is unsafe beside threads, and it does not import the
+user's script. It opens the store itself, and draws what shows images alone while this process
+measures; what was measured then reaches it through a pipe.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+from dask.system import cpu_count
+
+from phangs_xr.errors import InputError
+from phangs_xr.io.zarr import open_store
+from phangs_xr.qa.measured import Measured, Papers
+from phangs_xr.tiles import Runner
+
+_CODE = "from phangs_xr.qa.beside import answer; answer()"
+
+
+@contextmanager
+def prepare_papers(
+    tree: xr.DataTree, location: str, out: Path, runner: Runner | None = None
+) -> Iterator[Papers]:
+    """Give what draws the figures of a field, in a process of its own if a core is free for it.
+
+    Parameters
+    ----------
+    tree
+        A finished run, lazily opened.
+    location
+        Its store.
+    out
+        Directory for the figures, made if it is missing.
+    runner
+        Whose threads measure at the same time; the process ends with the context.
+    """
+    alone = runner is not None and runner.threads == 1
+    if alone or cpu_count() < 2 or not sys.executable:
+        from phangs_xr.qa.papers import PapersHere
+
+        yield PapersHere(tree, out)
+        return
+    # Modules are found where this process finds them, whatever put them there.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-P", "-c", _CODE, location, str(out)]
+    process = subprocess.Popen(  # noqa: S603 (this Python, with paths as its arguments)
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    )
+    with ThreadPoolExecutor(1) as pool, process:
+        try:
+            yield PapersBeside(process, pool)
+        finally:
+            # It has answered, or nobody waits for its answer any more.
+            process.kill()
+
+
+class PapersBeside:
+    """Has the figures drawn by another process.
+
+    Parameters
+    ----------
+    process
+        Running `answer`.
+    pool
+        A thread for talking to it: it reads only once it has drawn what it can without.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], pool: ThreadPoolExecutor) -> None:
+        self._process, self._pool = process, pool
+        self._answer: Future[tuple[bytes, bytes]] = Future()
+
+    def draw(self, found: Measured) -> None:
+        """Send what was measured."""
+        self._answer = self._pool.submit(self._process.communicate, pickle.dumps(found))
+
+    def finish(self) -> Mapping[str, str]:
+        """Wait for the answer.
+
+        Raises
+        ------
+        InputError
+            If the process ended without one.
+        """
+        text, _ = self._answer.result()
+        if not text:
+            message = (
+                f"the figures: expected the process that draws them to end with an answer, found "
+                f"it ended with {self._process.returncode} (negative: a signal; -9 is what a "
+                f"system out of memory sends): free memory and run again, or with --threads 1, "
+                f"which draws in one process"
+            )
+            raise InputError(message)
+        failures = pickle.loads(text)  # noqa: S301 (from our own process)
+        if isinstance(failures, Exception):
+            raise failures
+        answer: Mapping[str, str] = failures
+        return answer
+
+
+def answer() -> None:
+    """Draw the figures of the store and into the directory that the command line names.
+
+    Reads a pickled `Measured` from standard input, writes to standard output, pickled, why figures
+    cannot be drawn, or the exception that ended it.
+    """
+    # Who started this process decides when it ends; Ctrl-C reaches both.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What libraries print must not get between the bytes of the answer.
+    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        location, out = sys.argv[1:]
+        try:
+            result: Any = _draw(location, Path(out))
+        except EOFError:
+            # Nobody waits any more.
+            return
+        except Exception as error:
+            result = _carry(error)
+        answers.write(pickle.dumps(result))
+
+
+def _draw(location: str, out: Path) -> dict[str, str]:
+    from phangs_xr.qa.papers import draw_papers
+    from phangs_xr.qa.pictures import PICTURES
+
+    # What was imported stays: to look through it again and again took a tenth of the time.
+    gc.freeze()
+    tree = open_store(location, chunked=False)
+    early = [picture for picture in PICTURES if not picture.needs_measured]
+    failures = draw_papers(tree, Measured(), out, early)
+    found: Measured = pickle.load(sys.stdin.buffer)  # noqa: S301 (from who started this process)
+    late = [picture for picture in PICTURES if picture.needs_measured]
+    return {**failures, **draw_papers(tree, found, out, late)}
+
+
+def _carry(error: Exception) -> Exception:
+    """Return an exception that survives the way to the other process, with its traceback."""
+    text = "".join(traceback.format_exception(error))
+    if isinstance(error, InputError):
+        return error
+    try:
+        error.add_note(f"In the process that draws the figures:\n{text}")
+        pickle.loads(pickle.dumps(error))  # noqa: S301 (made here)
+    except Exception:
+        # Not every exception can be made anew from what it says of itself.
+        return RuntimeError(f"in the process that draws the figures:\n{text}")
+    return error

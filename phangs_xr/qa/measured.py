@@ -1,0 +1,42 @@
+"""What the figures need to know of a field beyond its images; without what draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import xarray as xr
+
+from phangs_xr.qa.reduce import Overview
+
+Numbers = Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What was measured of a field for its figures.
+
+    Attributes
+    ----------
+    nebulae
+        As `measure_nebulae` returns them; empty without MUSE.
+    numbers
+        As `compare_fluxes` returns them.
+    overview
+        As `reduce_field` returns it; None if it is not known yet.
+    """
+
+    nebulae: xr.Dataset = field(default_factory=xr.Dataset)
+    numbers: Numbers = field(default_factory=dict)
+    overview: Overview | None = None
+
+
+class Papers(Protocol):
+    """Whoever writes the files of all figures, here or in a process beside this one."""
+
+    def draw(self, found: Measured) -> None:
+        """Begin to draw what was measured."""
+
+    def finish(self) -> Mapping[str, str]:
+        """Wait until all is drawn; return why figures cannot be drawn, by their names."""

@@ -1,0 +1,82 @@
+"""The figures as files, PNG and PDF."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import xarray as xr
+
+from phangs_xr.errors import InputError
+from phangs_xr.qa.draw import render_figure
+from phangs_xr.qa.measured import Measured
+from phangs_xr.qa.pictures import PICTURES, Picture
+
+DPI = 130
+
+
+def draw_papers(
+    tree: xr.DataTree, found: Measured, out: Path, pictures: Sequence[Picture] = PICTURES
+) -> dict[str, str]:
+    """Write the files of figures.
+
+    Parameters
+    ----------
+    tree
+        A finished run, lazily opened.
+    found
+        What was measured of it.
+    out
+        Directory, made if it is missing.
+    pictures
+        Which figures.
+
+    Returns
+    -------
+    dict
+        Why figures cannot be drawn, by their names.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    failures = {}
+    for picture in pictures:
+        try:
+            for name, make in picture.papers.items():
+                write_figure(make(tree, found), out / name)
+        except InputError as error:
+            failures[picture.name] = str(error)
+    return failures
+
+
+def write_figure(drawing: Any, path: Path) -> None:
+    """Write PNG and PDF of a HoloViews object, the same bytes every time."""
+    figure = render_figure(drawing)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI)
+    path.with_suffix(".png").write_bytes(buffer.getvalue())
+    figure.savefig(path.with_suffix(".pdf"), dpi=200, metadata={"CreationDate": None})
+    plt.close(figure)
+
+
+class PapersHere:
+    """Draws in this process, one figure after the other.
+
+    Parameters
+    ----------
+    tree, out
+        As of `draw_papers`.
+    """
+
+    def __init__(self, tree: xr.DataTree, out: Path) -> None:
+        self._tree, self._out = tree, out
+        self._failures: dict[str, str] = {}
+
+    def draw(self, found: Measured) -> None:
+        """Draw all."""
+        self._failures = draw_papers(self._tree, found, self._out)
+
+    def finish(self) -> Mapping[str, str]:
+        """Return what `draw` could not."""
+        return self._failures

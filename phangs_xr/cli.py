@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +19,7 @@ from phangs_xr.console import (
     show_table,
 )
 from phangs_xr.errors import InputError
+from phangs_xr.garbage import collect_seldom
 
 app = typer.Typer(
     add_completion=False,
@@ -51,9 +50,6 @@ Directory = Annotated[
 
 FIELDS_AT_ONCE = 4
 """Fields that share a cluster at a time: enough to keep it busy while one of them plans."""
-
-GARBAGE = 50_000
-"""Objects that may be made between two looks for garbage, instead of Python's 700."""
 
 
 @app.command()
@@ -328,10 +324,7 @@ def _check(directory: str | Path, runner: Any, report: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exit 0 when done, 2 for the user's mistake with one line on stderr."""
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    # Python would look through all modules for garbage again and again while more are imported,
-    # and once more before it ends: a third of a second each.
-    gc.set_threshold(GARBAGE)
-    atexit.register(gc.freeze)
+    collect_seldom()
     command: Callable[..., Any] = typer.main.get_command(app)
     try:
         code = command(given, prog_name="phangs-xr", standalone_mode=False)

@@ -67,6 +67,13 @@ def test_the_page_is_small_enough_to_mail(report):
     assert report.stat().st_size < 10_000_000
 
 
+def test_bokeh_warns_of_nothing(checked, tmp_path, monkeypatch):
+    warned = []
+    monkeypatch.setattr("bokeh.core.validation.check.log.warning", warned.append)
+    write_report(*checked, tmp_path)
+    assert not warned
+
+
 def test_the_page_asks_no_server(page):
     assert page.addresses
     assert all(address.startswith(("#", "data:")) for address in page.addresses)

@@ -7,7 +7,6 @@ measures; what was measured then reaches it through a pipe.
 
 from __future__ import annotations
 
-import gc
 import os
 import pickle
 import signal
@@ -24,6 +23,7 @@ import xarray as xr
 from dask.system import cpu_count
 
 from phangs_xr.errors import InputError
+from phangs_xr.garbage import collect_seldom
 from phangs_xr.io.zarr import open_store
 from phangs_xr.qa.measured import Measured, Papers
 from phangs_xr.tiles import Runner
@@ -137,8 +137,7 @@ def _draw(location: str, out: Path) -> dict[str, str]:
     from phangs_xr.qa.papers import draw_papers
     from phangs_xr.qa.pictures import PICTURES
 
-    # What was imported stays: to look through it again and again took a tenth of the time.
-    gc.freeze()
+    collect_seldom()
     tree = open_store(location, chunked=False)
     early = [picture for picture in PICTURES if not picture.needs_measured]
     failures = draw_papers(tree, Measured(), out, early)

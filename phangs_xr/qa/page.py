@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from bokeh.core.validation.warnings import FIXED_SIZING_MODE
 from bokeh.document import Document
 from bokeh.embed import components
 from bokeh.resources import Resources
+from holoviews.plotting.bokeh.util import silence_warnings
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -101,7 +103,9 @@ def format_scripts(models: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
     with document.models.freeze():
         for model in models.values():
             document.add_root(model)
-    script, places = components(dict(models))
+    # HoloViews fixes the size of the frames, not of the plots around them, which Bokeh warns of.
+    with silence_warnings(FIXED_SIZING_MODE):
+        script, places = components(dict(models))
     # The whole of the resources would ask for files of Panel, which HoloViews imports.
     code = "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)
     return f"<script>\n{code}\n</script>\n{script}", dict(places)

@@ -129,8 +129,11 @@ def test_finished_run_on_s3_does_nothing_again(remote):
     phangs_xr.run(config, out, chunk=CHUNK, on_start=refuse)
 
 
-def test_qa_and_info_take_a_url(remote, tmp_path, monkeypatch, capsys):
-    url = remote[0].output.store
+def test_qa_and_info_take_a_url(small, s3, tmp_path, monkeypatch, capsys):
+    # A store of its own: what is measured is written to it.
+    config = move_store(small, "measured")
+    url = config.output.store
+    phangs_xr.run(config, tmp_path, chunk=CHUNK)
     monkeypatch.chdir(tmp_path)
     for command in (["qa", url, "--no-report"], ["info", url, "--no-statistics"]):
         with pytest.raises(SystemExit, match="0"):

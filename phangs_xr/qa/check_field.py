@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -64,18 +63,16 @@ def _check(
     """Measure, write what was found, and write the report if somebody draws its figures."""
     lines = []
     numbers: dict[str, Any] = {}
-    # On MUSE's small grid there is work for one thread only, so it is done beside the rest.
-    with ThreadPoolExecutor(1) as beside:
-        shift = beside.submit(measure_shift, field) if _has_muse(field) else None
-        nebulae, overview = _reduce(field, runner, report=papers is not None)
-        if nebulae is not None:
-            numbers["fluxes"] = compare_fluxes(nebulae)
-        rows = nebulae if nebulae is not None else xr.Dataset()
-        found = Measured(rows, numbers.get("fluxes", {}), overview)
-        if papers is not None:
-            papers.draw(found)
-    if shift is not None and nebulae is not None:
-        numbers["shift"] = shift.result()
+    nebulae, overview = _reduce(field, runner, report=papers is not None)
+    if nebulae is not None:
+        numbers["fluxes"] = compare_fluxes(nebulae)
+    rows = nebulae if nebulae is not None else xr.Dataset()
+    found = Measured(rows, numbers.get("fluxes", {}), overview)
+    if papers is not None:
+        papers.draw(found)
+    if nebulae is not None:
+        # Not beside the rest: it holds MUSE's images several times over.
+        numbers["shift"] = measure_shift(field)
         store = FieldStore(location)
         store.write_table(nebulae)
         store.summarize()

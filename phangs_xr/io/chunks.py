@@ -84,7 +84,7 @@ class FrameCache:
         with self._guard:
             return self._locks.setdefault(key, Lock())
 
-    def find(self, key: Any, part: Part, shape: tuple[int, int]) -> NDArray[np.float32] | None:
+    def find(self, key: Any, part: Part) -> NDArray[np.float32] | None:
         """Return a part of a chunk, None if it is not in a frame that is kept."""
         with self._guard:
             frame = self._frames.get(key)
@@ -102,9 +102,9 @@ class FrameCache:
         height, width = chunk.shape
         edges = (
             (0, FRAME, 0, width),
-            (height - FRAME, height, 0, width),
+            (max(height - FRAME, 0), height, 0, width),
             (0, height, 0, FRAME),
-            (0, height, width - FRAME, width),
+            (0, height, max(width - FRAME, 0), width),
         )
         frame = {edge: chunk[edge[0] : edge[1], edge[2] : edge[3]].copy() for edge in edges}
         with self._guard:
@@ -168,10 +168,9 @@ class StoredImage(BackendArray):
 
     def _read_piece(self, index: _Index, part: Part) -> NDArray[np.float32]:
         """Read part of a chunk, that most of which others read."""
-        shape = self.array.chunks[0], self.array.chunks[1]
         key = self.array.path, index
         with self.frames.lock(key):
-            found = self.frames.find(key, part, shape)
+            found = self.frames.find(key, part)
             if found is None:
                 chunk = self._read_chunk(index)
                 self.frames.keep(key, chunk)
@@ -212,9 +211,8 @@ class ZarrTarget:
 
     def __setitem__(self, key: Part, block: NDArray[Any]) -> None:
         pieces = list(_list_pieces(self.array, key))
-        if len(pieces) != 1 or block.shape != self._measure_chunk(pieces[0][0]):
-            self.array[key] = block
-        elif is_plain(self.array):
+        whole = len(pieces) == 1 and block.shape == self._measure_chunk(pieces[0][0])
+        if whole and is_plain(self.array):
             self._write_chunk(pieces[0][0], block)
         else:
             self.array[key] = block

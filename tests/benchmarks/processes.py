@@ -1,21 +1,26 @@
-"""A run on processes that are there already: `python -m tests.benchmarks.processes CONFIG OUT N`.
+"""A run on processes at work already: `python -m tests.benchmarks.processes CONFIG OUT N`.
 
-Prints the seconds from the call to the last byte, without those in which the local cluster and its
-workers start: users of a cluster find it running.
+Prints the seconds from the call to the last byte on workers that have a small field behind them, as
+a cluster's have: neither the start of the processes nor their imports are in it.
 """
 
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import Any
 
 from distributed import Client, LocalCluster
 
 import phangs_xr
+from phangs_xr.simulate import Galaxy, simulate_galaxy
 
 
-def warm_up() -> None:
-    """Import in a worker what its tasks need."""
-    import phangs_xr.pipeline  # noqa: F401  # on the worker
+def warm_up(client: Any) -> None:
+    """Run a small field, so that client and workers have all imported that a run needs."""
+    with TemporaryDirectory() as directory:
+        config = simulate_galaxy(Path(directory) / "small", Galaxy(size=600))
+        phangs_xr.run(config, Path(directory) / "out", client, chunk=200)
 
 
 def measure_run(config: Path, out: Path, workers: int) -> float:
@@ -24,7 +29,7 @@ def measure_run(config: Path, out: Path, workers: int) -> float:
         LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
-        client.run(warm_up)
+        warm_up(client)
         started = perf_counter()
         phangs_xr.run(config, out, client)
         return perf_counter() - started

@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,12 @@ from zarr.core.array import AsyncArray
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.errors import ZarrUserWarning
-from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
+from zarr.storage import FsspecStore, MemoryStore, StorePath
 
 from phangs_xr.errors import InputError
 from phangs_xr.grid import Grid
 from phangs_xr.io.chunks import CODEC, FrameCache, StoredImage, ZarrTarget
+from phangs_xr.io.connect import connect_store, copy_dataset, explain_errors
 from phangs_xr.lazy import DEFAULT_CHUNK
 from phangs_xr.schema import NUMBERS, PRODUCTS
 
@@ -41,55 +41,6 @@ _PROTOTYPE = default_buffer_prototype()
 
 _BUCKETS = ("s3", "s3a", "gs", "gcs", "az", "abfs")
 """Protocols whose paths begin with a bucket, which must be there."""
-
-
-def connect_store(location: str | Path) -> Store:
-    """Return the Zarr store behind a path or a URL such as `s3://bucket/name.zarr`.
-
-    Credentials and endpoint of an object store come from the environment, as its own tools take
-    them: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_ENDPOINT_URL`, … or `~/.aws`.
-
-    Raises
-    ------
-    InputError
-        If the package for this kind of URL is not installed, or there is none.
-    """
-    protocol, separator, _ = str(location).partition("://")
-    if not separator:
-        return LocalStore(location)
-    # Listings must be those of now: other processes write too.
-    options: dict[str, Any] = {"use_listings_cache": False}
-    if protocol in ("s3", "s3a"):
-        # More would ask for the size before each read.
-        options["max_concurrency"] = 1
-    try:
-        return FsspecStore.from_url(str(location), storage_options=options)
-    except (ImportError, ValueError) as error:
-        known = protocol in ("s3", "s3a")
-        remedy = "pip install 'phangs_xr[s3]'" if known else "install it, or give another URL"
-        message = (
-            f"{location}: a package that knows {protocol}:// is needed, found none ({error}): "
-            f"{remedy}"
-        )
-        raise InputError(message) from error
-
-
-@contextmanager
-def _explain_errors(location: str, wanted: str) -> Iterator[None]:
-    """Say in one line why an object store cannot be used; leave the errors of paths as they are."""
-    try:
-        yield
-    except InputError:
-        raise
-    # What the packages for object stores raise has no common kind.
-    except Exception as error:
-        if "://" not in location:
-            raise
-        message = (
-            f"{location}: a store that can be {wanted} is needed, found {type(error).__name__}: "
-            f"{error}: check the URL, and credentials and endpoint in the environment"
-        )
-        raise InputError(message) from error
 
 
 @dataclass(frozen=True)
@@ -117,7 +68,7 @@ class FieldStore:
         InputError
             If the location is a URL that cannot be reached, or of a bucket that does not exist.
         """
-        with _explain_errors(self.location, "read"):
+        with explain_errors(self.location, "read"):
             root = self._read_root()
             if root is None:
                 self._require_bucket()
@@ -155,7 +106,7 @@ class FieldStore:
 
     def write_attrs(self, **attrs: Any) -> None:
         """Update the attributes of the root, and drop the summary that `summarize` writes."""
-        with _explain_errors(self.location, "written"):
+        with explain_errors(self.location, "written"):
             content = self._read_root() or {"zarr_format": 3, "node_type": "group"}
             content.pop("consolidated_metadata", None)
             content["attributes"] = {**content.get("attributes", {}), **attrs}
@@ -191,9 +142,7 @@ class FieldStore:
         ):
             return
         self.delete(group)
-        xr.Dataset(coords=coords).to_zarr(
-            self.store, group=group, mode="a", consolidated=False, zarr_format=3
-        )
+        copy_dataset(xr.Dataset(coords=coords), self.store, group)
 
     def create(
         self, name: str, attrs: Mapping[str, Any], shape: tuple[int, int], chunk: int
@@ -250,9 +199,7 @@ class FieldStore:
             values[name] = xr.Variable(number.dims, array, attrs)
         for name in values:
             self.delete(f"fits/{name}")
-        xr.Dataset(values).to_zarr(
-            self.store, group="fits", mode="a", consolidated=False, zarr_format=3
-        )
+        copy_dataset(xr.Dataset(values), self.store, "fits")
 
     def read_numbers(self, names: Iterable[str]) -> dict[str, Any]:
         """Return measured numbers, floats and small arrays."""
@@ -270,7 +217,7 @@ class FieldStore:
         """Write the nebulae, replacing those there are."""
         self.write_attrs()
         self.delete("nebulae")
-        table.to_zarr(self.store, group="nebulae", mode="a", consolidated=False, zarr_format=3)
+        copy_dataset(table, self.store, "nebulae")
 
     def open_images(self, names: Iterable[str]) -> dict[str, xr.DataArray]:
         """Open products lazily without dask: pixels are read as they are asked for.

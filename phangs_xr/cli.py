@@ -247,7 +247,7 @@ def _make_runner(
 ) -> Iterator[Any]:
     """Give a runner on threads, on local processes, or on a cluster."""
     from phangs_xr.memory import choose_chunk
-    from phangs_xr.tiles import Runner
+    from phangs_xr.runner import Runner
 
     side = choose_chunk(memory, chunk, workers or threads)
     with ProgressReport(quiet, side**2 / 1e6) as report, _connect(workers, scheduler) as client:

@@ -34,10 +34,10 @@ from phangs_xr.io.zarr import open_store
 from phangs_xr.lazy import DEFAULT_CHUNK
 from phangs_xr.plan import Plan, find_dependants, list_stages
 from phangs_xr.recipes import Step
+from phangs_xr.runner import Runner
 from phangs_xr.schema import NUMBERS, PRODUCTS
 from phangs_xr.stage import run_stage
 from phangs_xr.steps.load import describe_alignment
-from phangs_xr.tiles import Runner
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def run(
     chunk
         Side of the tiles and of the stored chunks [pixel], a multiple of 100.
     on_start
-        For progress: see `phangs_xr.tiles.Runner`.
+        For progress: see `phangs_xr.runner.Runner`.
 
     Returns
     -------

@@ -16,7 +16,7 @@ import xarray as xr
 
 from phangs_xr import steps
 from phangs_xr.errors import InputError
-from phangs_xr.lazy import Reduction
+from phangs_xr.reduction import Reduction
 from phangs_xr.schema import GridName
 from phangs_xr.sky import Grid
 

@@ -17,15 +17,9 @@ from phangs_xr.grid import Grid
 from phangs_xr.io.chunks import ZarrTarget
 from phangs_xr.io.fits import FitsTarget, build_header
 from phangs_xr.plan import PlannedStep, Stage
+from phangs_xr.runner import Runner
 from phangs_xr.schema import NUMBERS
-from phangs_xr.tiles import (
-    Measurement,
-    Runner,
-    Tile,
-    list_tiles,
-    read_overlap,
-    run_reductions,
-)
+from phangs_xr.tiles import Measurement, Tile, list_tiles, read_overlap, run_reductions
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from phangs_xr.qa import beside, check_field
 from phangs_xr.qa.beside import PapersBeside, prepare_papers
 from phangs_xr.qa.measured import Measured
 from phangs_xr.qa.papers import PapersHere
-from phangs_xr.tiles import Runner
+from phangs_xr.runner import Runner
 
 
 @pytest.fixture

@@ -39,8 +39,9 @@ from phangs_xr.qa.reduce import (
     reduce_field,
     reduce_image,
 )
+from phangs_xr.runner import Runner
 from phangs_xr.schema import FLUX
-from phangs_xr.tiles import Measurement, Runner, run_reductions
+from phangs_xr.tiles import Measurement, run_reductions
 from phangs_xr.wcs import format_wcs
 
 FIGURES = {

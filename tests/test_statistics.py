@@ -9,17 +9,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from phangs_xr import statistics
-from phangs_xr.lazy import Block, is_chunked, reduce_images
+from phangs_xr.counts import count_coarsely, count_finely, decode_values, encode_values
+from phangs_xr.lazy import is_chunked, reduce_images
+from phangs_xr.reduction import Block
 from phangs_xr.statistics import (
     AskDistribution,
     AskTogether,
     ClippedStatistics,
     MadStd,
     Quantile,
-    count_coarsely,
-    count_finely,
-    decode_values,
-    encode_values,
     find_clipped_statistics,
     find_mad_std,
     find_median,

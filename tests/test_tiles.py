@@ -11,18 +11,12 @@ from threadpoolctl import threadpool_info
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from phangs_xr.lazy import Block, reduce_images
+from phangs_xr.lazy import reduce_images
+from phangs_xr.reduction import Block
+from phangs_xr.runner import Runner
 from phangs_xr.sky import get_grid
 from phangs_xr.statistics import AskDistribution, AskTogether, ClippedStatistics, MadStd, Quantile
-from phangs_xr.tiles import (
-    Measurement,
-    Runner,
-    Tile,
-    list_tiles,
-    read_overlap,
-    read_window,
-    run_reductions,
-)
+from phangs_xr.tiles import Measurement, Tile, list_tiles, read_overlap, read_window, run_reductions
 from tests.images import make_flux, make_header
 
 RUNNER = Runner(threads=2, chunk=100)

@@ -26,7 +26,7 @@ from phangs_xr.errors import InputError
 from phangs_xr.garbage import collect_seldom
 from phangs_xr.io.zarr import open_store
 from phangs_xr.qa.measured import Measured, Papers
-from phangs_xr.tiles import Runner
+from phangs_xr.runner import Runner
 
 _CODE = "from phangs_xr.qa.beside import answer; answer()"
 

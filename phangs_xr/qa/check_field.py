@@ -18,7 +18,8 @@ from phangs_xr.qa.numbers import compare_fluxes, write_numbers
 from phangs_xr.qa.products import list_images
 from phangs_xr.qa.reduce import Overview, plan_overview
 from phangs_xr.qa.registration import measure_shift
-from phangs_xr.tiles import Runner, run_reductions
+from phangs_xr.runner import Runner
+from phangs_xr.tiles import run_reductions
 
 
 def check_field(

@@ -25,9 +25,10 @@ from phangs_xr.qa.photometry import (
     sum_nebulae,
 )
 from phangs_xr.qa.products import list_images
+from phangs_xr.runner import Runner
 from phangs_xr.schema import FLUX, RATIO
 from phangs_xr.sky import Grid, find_overlap, get_grid, measure_separation, require_one_grid
-from phangs_xr.tiles import Measurement, Runner, run_reductions
+from phangs_xr.tiles import Measurement, run_reductions
 
 _log = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ import xarray as xr
 from dask.threaded import get as get_threaded
 from numpy.typing import NDArray
 
+from phangs_xr.counts import MAD_TO_STD
 from phangs_xr.lazy import chunk_image, map_tiles
 from phangs_xr.sky import Grid, get_grid
-from phangs_xr.statistics import MAD_TO_STD
 from phangs_xr.steps.regrid_muse import PAD, resample_window
 
 _log = logging.getLogger(__name__)

@@ -28,7 +28,7 @@ from phangs_xr.qa.papers import PapersHere
 from phangs_xr.qa.pictures import PICTURES, PRODUCT
 from phangs_xr.qa.products import has_product
 from phangs_xr.qa.reduce import reduce_field
-from phangs_xr.tiles import Runner
+from phangs_xr.runner import Runner
 
 BIAS_LIMIT = 0.1
 """Distance of the anchored map's median ratio from 1 above which the page warns."""

@@ -15,10 +15,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from phangs_xr.counts import Numbers, Values
 from phangs_xr.labels import label_product, require_products
 from phangs_xr.lazy import label_number, map_pixels, reduce_images
 from phangs_xr.schema import FLUX
-from phangs_xr.statistics import AskDistribution, Numbers, Values
+from phangs_xr.statistics import AskDistribution
 
 Image = NDArray[np.floating]
 

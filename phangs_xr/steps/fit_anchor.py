@@ -17,12 +17,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from phangs_xr.counts import Numbers, Values
 from phangs_xr.errors import InputError
 from phangs_xr.labels import label_product, require_products
-from phangs_xr.lazy import Block, label_number, map_halo, map_pixels, reduce_images
+from phangs_xr.lazy import label_number, map_halo, map_pixels, reduce_images
+from phangs_xr.reduction import Block
 from phangs_xr.schema import FLUX
 from phangs_xr.sky import Grid
-from phangs_xr.statistics import AskDistribution, DistributionState, Numbers, Values
+from phangs_xr.statistics import AskDistribution, DistributionState
 from phangs_xr.steps.fill_negatives import HALO, fill_below
 
 Image = NDArray[np.floating]

@@ -19,16 +19,8 @@ from xarray.core.indexing import IndexSelResult
 from xarray.indexes import CoordinateTransform, CoordinateTransformIndex
 
 from phangs_xr.errors import InputError
-from phangs_xr.grid import (
-    Grid,
-    PixelMap,
-    find_overlap,
-    get_grid,
-    is_one_grid,
-    map_pixels_between,
-    measure_separation,
-    require_one_grid,
-)
+from phangs_xr.grid import Grid, get_grid, is_one_grid, measure_separation, require_one_grid
+from phangs_xr.pixel_map import PixelMap, find_overlap, map_pixels_between
 from phangs_xr.wcs import format_wcs, get_astropy_frame, parse_wcs, strip_header
 
 __all__ = [

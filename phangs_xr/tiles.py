@@ -17,8 +17,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from phangs_xr.grid import Grid, find_overlap, get_grid, is_one_grid
+from phangs_xr.grid import Grid, get_grid, is_one_grid
 from phangs_xr.lazy import get_origin
+from phangs_xr.pixel_map import find_overlap
 from phangs_xr.reduction import Block, Reduction, find_depth
 from phangs_xr.runner import Runner
 

@@ -210,16 +210,15 @@ def reduce_to_line(options: FitAnchor) -> ReduceToLine:
 
 def count_pairs(x: Image, y: Image) -> NDArray[np.int64]:
     """Return the 2-D histogram of pixels finite in both: rows y, columns x."""
-    # One bin more at each end takes what lies beyond the edges; the first, missing pixels too.
+    # One bin more at each end takes what lies beyond the edges.
     size = HISTOGRAM_EDGES.size + 1
     counts = np.zeros(size * size, dtype=np.int64)
     for start in range(0, len(x), CELL):
-        bins = [
-            np.floor((np.arcsinh(image[start : start + CELL] / 10) + 6) * 10) for image in (y, x)
-        ]
-        row, column = (np.fmin(np.fmax(place + 1, 0), size - 1) for place in bins)
-        place = (row * size + column).astype(np.intp)
-        counts += np.bincount(place.ravel(), minlength=counts.size)
+        strips = [image[start : start + CELL] for image in (y, x)]
+        present = np.isfinite(strips[0]) & np.isfinite(strips[1])
+        bins = (np.floor((np.arcsinh(strip[present] / 10) + 6) * 10) for strip in strips)
+        row, column = (np.clip(place + 1, 0, size - 1) for place in bins)
+        counts += np.bincount((row * size + column).astype(np.intp), minlength=counts.size)
     return counts.reshape(size, size)[1:-1, 1:-1]
 
 

@@ -13,6 +13,10 @@ try:
     from phangs_xr.errors import GridError, InputError
 finally:
     if _COLLECTS:
+        if gc.get_freeze_count() == 0:
+            # The two together make all there is old, or the first look would go through it twice.
+            gc.freeze()
+            gc.unfreeze()
         gc.enable()
 
 if TYPE_CHECKING:

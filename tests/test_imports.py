@@ -11,13 +11,17 @@ DRAWING = {"bokeh", "holoviews", "matplotlib", "panel"}
 ELSEWHERE = {"distributed", "photutils", "reproject", "scipy.ndimage", "scipy.spatial"}
 
 
-def list_imported(code: str) -> set[str]:
-    """Return the modules that a fresh interpreter has after running some code."""
-    code += "\nimport sys\nprint(*sys.modules)"
+def run_fresh(code: str) -> str:
+    """Return what a fresh interpreter prints."""
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
     )
-    return set(done.stdout.split())
+    return done.stdout.strip()
+
+
+def list_imported(code: str) -> set[str]:
+    """Return the modules that a fresh interpreter has after running some code."""
+    return set(run_fresh(f"{code}\nimport sys\nprint(*sys.modules)").split())
 
 
 def test_all_that_is_named_is_there():
@@ -45,3 +49,20 @@ def test_commands_start_without_what_they_may_not_need(parts):
 
 def test_measuring_nebulae_needs_no_configuration():
     assert "pydantic" not in list_imported("import phangs_xr.cli, phangs_xr.qa")
+
+
+def test_import_leaves_nothing_for_the_next_look_at_young_objects():
+    code = (
+        "import gc, phangs_xr\n"
+        "assert gc.isenabled()\n"
+        "print(len(gc.get_objects(0)) + len(gc.get_objects(1)), len(gc.get_objects(2)))"
+    )
+    young, old = map(int, run_fresh(code).split())
+    assert young < old / 20
+
+
+@pytest.mark.parametrize("state", ["gc.freeze()", "gc.disable()"])
+def test_import_leaves_the_collector_as_it_is(state):
+    say = "gc.isenabled(), gc.get_freeze_count() > 0"
+    code = f"import gc\n{state}\nbefore = {say}\nimport phangs_xr\nprint(before == ({say}))"
+    assert run_fresh(code) == "True"

@@ -295,6 +295,8 @@ def _draw_running_median(
         style(
             band,
             alpha=0.3,
+            # HoloViews looks for the range of an area where nothing is normalised.
+            apply_ranges=False,
             bokeh={"fill_color": GREY, "line_alpha": 0},
             mpl={"color": GREY, "facecolor": GREY, "linewidth": 0},
         ),

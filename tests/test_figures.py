@@ -14,20 +14,13 @@ from xarray.core import indexing
 from phangs_xr.errors import InputError
 from phangs_xr.grid import Grid, get_grid
 from phangs_xr.qa import figures
-from phangs_xr.qa.draw import (
-    Stretch,
-    choose_ratio_limit,
-    choose_stretch,
-    format_number,
-    format_tick,
-    render_figure,
-    tick_ratios,
-)
+from phangs_xr.qa.draw import choose_ratio_limit, tick_ratios
 from phangs_xr.qa.figures_cosmic import choose_crowded_window
 from phangs_xr.qa.figures_gallery import rank_nebulae
 from phangs_xr.qa.figures_pixels import fit_noise
 from phangs_xr.qa.nebula_table import classify_nebulae, tabulate_nebulae
 from phangs_xr.qa.outlines import trace_nebula, trace_outlines
+from phangs_xr.qa.papers import render_figure
 from phangs_xr.qa.planes import OffsetPlane, SkyPlane, place_on_sky
 from phangs_xr.qa.products import find_product
 from phangs_xr.qa.reduce import (
@@ -39,6 +32,8 @@ from phangs_xr.qa.reduce import (
     reduce_field,
     reduce_image,
 )
+from phangs_xr.qa.stretch import Stretch, choose_stretch
+from phangs_xr.qa.texts import format_number, format_tick
 from phangs_xr.runner import Runner
 from phangs_xr.schema import FLUX
 from phangs_xr.tiles import Measurement, run_reductions

@@ -47,6 +47,11 @@ def test_commands_start_without_what_they_may_not_need(parts):
     assert not imported & (DRAWING | ELSEWHERE)
 
 
+def test_a_process_that_draws_imports_one_library_to_draw_with():
+    assert "matplotlib.pyplot" not in list_imported("import phangs_xr.qa.report")
+    assert "holoviews.plotting.bokeh" not in list_imported("import phangs_xr.qa.papers")
+
+
 def test_measuring_nebulae_needs_no_configuration():
     assert "pydantic" not in list_imported("import phangs_xr.cli, phangs_xr.qa")
 

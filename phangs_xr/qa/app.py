@@ -9,13 +9,14 @@ from functools import cached_property, partial
 from typing import Any
 
 import holoviews as hv
+import holoviews.plotting.bokeh
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
 from phangs_xr.grid import get_grid
-from phangs_xr.qa.draw import FLUX_MAP, SKY_COLOUR, format_number
+from phangs_xr.qa.draw import FLUX_MAP, SKY_COLOUR
 from phangs_xr.qa.figures_flux import draw_fluxes, find_flux_limits, plot_ratio_by_flux
 from phangs_xr.qa.figures_gallery import COUNT, plot_gallery
 from phangs_xr.qa.figures_maps import draw_line
@@ -25,6 +26,7 @@ from phangs_xr.qa.page import format_table
 from phangs_xr.qa.planes import OffsetPlane, place_on_sky
 from phangs_xr.qa.products import find_product, has_product
 from phangs_xr.qa.reduce import average_image, reduce_image
+from phangs_xr.qa.texts import format_number
 from phangs_xr.schema import PRODUCTS
 
 SCREEN = 600

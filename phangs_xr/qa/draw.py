@@ -1,27 +1,18 @@
-"""How every figure looks: both backends' options, colours, stretches, units, scale bars."""
+"""How every figure looks: options, colours, units, scale bars."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import holoviews as hv
-
-# Importing the modules registers both backends, so that a figure carries the options of either,
-# without touching the one that the reader's notebook has chosen.
-import holoviews.plotting.bokeh
-import holoviews.plotting.mpl
 import numpy as np
-from bokeh.models import BoxSelectTool, CustomJSHover, FixedTicker, HoverTool, Toolbar
-from holoviews.plotting.mpl import LayoutPlot
-from matplotlib.collections import QuadMesh
-from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from matplotlib.ticker import LogFormatter, NullFormatter
 from numpy.typing import NDArray
+
+from phangs_xr.qa.hooks_bokeh import name_ticks
+from phangs_xr.qa.hooks_matplotlib import Ticks, add_bar, finish_axes, place_panels, show_as_image
 
 FLUX_UNIT = "10⁻²⁰ erg s⁻¹ cm⁻²"
 """As axes show it; the data say `10**-20 erg s-1 cm-2`."""
@@ -36,9 +27,6 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe and Ito's, which all kinds of colour vision tell apart."""
 
 FONTS = {"title": 11, "labels": 11, "ticks": 9, "legend": 9, "cticks": 9}
-_SEPARATORS = (("ʰ", "ᵐ", "ˢ"), ("°", "′", "″"))
-_MANY = 500
-_DIGITS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 def style(
@@ -48,9 +36,21 @@ def style(
     mpl: dict[str, Any] | None = None,
     **both: Any,
 ) -> Any:
-    """Return an element with options for both backends; names that differ are given apart."""
-    element = element.opts(**both, **(bokeh or {}), backend="bokeh")
-    return element.opts(**both, **(mpl or {}), backend="matplotlib")
+    """Return an element with options for both backends; names that differ are given apart.
+
+    A backend that nobody has imported draws nothing, and gets no options. A process that draws on
+    paper alone, or for the screen alone, is spared the other; `phangs_xr.qa.figures` imports both.
+    """
+    mpl = {"apply_ticks": False, **(mpl or {})}
+    return _set_options(element, both, {"bokeh": bokeh or {}, "matplotlib": mpl})
+
+
+def _set_options(picture: Any, both: dict[str, Any], own: dict[str, dict[str, Any]]) -> Any:
+    # Each panel says its own range: to find one for all takes a fifth of the time.
+    both = {"normalize": False, **both}
+    for backend in hv.Store.registry.keys() & own.keys():
+        picture = picture.opts(**both, **own[backend], backend=backend)
+    return picture
 
 
 def frame(
@@ -58,7 +58,8 @@ def frame(
     *,
     bokeh: dict[str, Any] | None = None,
     mpl: dict[str, Any] | None = None,
-    smaller: int = 0,
+    xticks: Ticks | None = None,
+    yticks: Ticks | None = None,
     **both: Any,
 ) -> Any:
     """Return an overlay with the house's fonts and options for both backends.
@@ -69,17 +70,29 @@ def frame(
         Or a single element.
     bokeh, mpl
         Options of one backend.
-    smaller
-        By how many points the fonts are smaller than usual, for small panels.
+    xticks, yticks
+        Places on the axes, and how they read; None for what the backend chooses.
     **both
         Options of both backends.
     """
-    sizes = {name: size - smaller for name, size in FONTS.items()}
-    bokeh = {"fontsize": {name: f"{size}pt" for name, size in sizes.items()}, **(bokeh or {})}
-    mpl = {**(mpl or {})}
-    mpl["hooks"] = [quieten, *mpl.get("hooks", [])]
-    mpl["fontsize"] = sizes
+    named = {"xticks": xticks, "yticks": yticks}
+    bokeh = {
+        "fontsize": {name: f"{size}pt" for name, size in FONTS.items()},
+        **{axis: ticks for axis, ticks in named.items() if ticks},
+        **(bokeh or {}),
+    }
+    finish = partial(finish_axes, sizes=FONTS, x=xticks, y=yticks)
+    mpl = {"fontsize": dict(FONTS), **(mpl or {})}
+    mpl["hooks"] = [finish, *mpl.get("hooks", [])]
     return style(overlay, bokeh=bokeh, mpl=mpl, **both)
+
+
+def add_hooks(panel: Any, *hooks: Callable[[Any, Any], None], **options: Any) -> Any:
+    """Return a panel with more hooks and options for matplotlib, if that draws here."""
+    if "matplotlib" not in hv.Store.registry:
+        return panel
+    known = panel.opts.get("plot", backend="matplotlib").kwargs.get("hooks", [])
+    return panel.opts(hooks=[*known, *hooks], **options, backend="matplotlib")
 
 
 @dataclass(frozen=True)
@@ -143,39 +156,17 @@ def arrange(panels: Sequence[Any], columns: int, paper: Paper, *, linked: bool =
     cells = [divmod(index, columns) for index in range(len(panels))]
     places = [paper.place(row, column, rows, columns) for row, column in cells]
     # The last panel puts all in their places: options of panels are slow to change.
-    last = panels[-1]
-    hooks = last.opts.get("plot", backend="matplotlib").kwargs.get("hooks", [])
-    hooks = [*hooks, partial(_place, places=places)]
-    panels = [*panels[:-1], last.opts(hooks=hooks, backend="matplotlib")]
+    panels = [*panels[:-1], add_hooks(panels[-1], partial(place_panels, places=places))]
+    mpl = {"sublabel_format": "", "fig_inches": paper.measure(rows, columns)}
+    bokeh = {"shared_datasource": True, "merge_tools": True}
     layout = hv.Layout(panels).cols(columns)
-    # Not normalised: each panel says its own range, and to find one for all takes time.
-    layout = layout.opts(
-        normalize=False,
-        shared_axes=linked,
-        shared_datasource=True,
-        merge_tools=True,
-        backend="bokeh",
-    )
-    return layout.opts(
-        normalize=False,
-        shared_axes=linked,
-        sublabel_format="",
-        fig_inches=paper.measure(rows, columns),
-        backend="matplotlib",
-    )
+    return _set_options(layout, {"shared_axes": linked}, {"bokeh": bokeh, "matplotlib": mpl})
 
 
 def put_on_paper(panel: Any, paper: Paper) -> Any:
     """Return a single panel that matplotlib puts in its place: finding room costs seconds."""
-    hooks = panel.opts.get("plot", backend="matplotlib").kwargs.get("hooks", [])
-    hooks = [*hooks, partial(_place, places=[paper.place(0, 0, 1, 1)])]
-    return panel.opts(hooks=hooks, fig_inches=paper.measure(1, 1), backend="matplotlib")
-
-
-def _place(plot: Any, element: Any, *, places: list[tuple[float, ...]]) -> None:
-    """Put the panels in their places (matplotlib hook)."""
-    for axis, bounds in zip(plot.handles["fig"].axes, places, strict=False):
-        axis.set_position(bounds)
+    place = partial(place_panels, places=[paper.place(0, 0, 1, 1)])
+    return add_hooks(panel, place, fig_inches=paper.measure(1, 1))
 
 
 def draw_legend(entries: Mapping[str, str], x: hv.Dimension, y: hv.Dimension) -> list[hv.Points]:
@@ -197,188 +188,6 @@ def draw_legend(entries: Mapping[str, str], x: hv.Dimension, y: hv.Dimension) ->
     ]
 
 
-def quieten(plot: Any, element: Any) -> None:
-    """Leave the labels of minor ticks away, thin those of RA, use plain text (matplotlib hook).
-
-    Labels that must be typeset as mathematics take longer than all else of a small figure.
-    """
-    axis = plot.handles["axis"]
-    if hasattr(axis, "coords"):
-        for coordinate, number, marks in zip(axis.coords, (3, 4), _SEPARATORS, strict=True):
-            coordinate.set_ticks(number=number)
-            coordinate.set_ticklabel(exclude_overlapping=True)
-            coordinate.set_separator(marks)
-        return
-    for one in (axis.xaxis, axis.yaxis):
-        one.set_minor_formatter(NullFormatter())
-        if one.get_scale() == "log" and isinstance(one.get_major_formatter(), LogFormatter):
-            one.set_major_formatter(lambda value, position: format_tick(value))
-
-
-def rasterise_many(plot: Any, element: Any) -> None:
-    """Keep thousands of points or bars as pixels in a PDF (matplotlib hook)."""
-    if len(element) > _MANY:
-        for artist in plot.handles["axis"].collections:
-            artist.set_rasterized(True)
-
-
-def hide_labels(plot: Any, element: Any, *, rows: bool, columns: bool) -> None:
-    """Leave labels of RA or Dec to the panel below or to the left (matplotlib hook)."""
-    axis = plot.handles["axis"]
-    for coordinate, hidden in zip(getattr(axis, "coords", ()), (columns, rows), strict=False):
-        if hidden:
-            coordinate.set_ticklabel_visible(False)
-            coordinate.set_auto_axislabel(False)
-            coordinate.set_axislabel("")
-
-
-def _is_mesh(artist: object) -> bool:
-    return isinstance(artist, QuadMesh)
-
-
-def show_as_image(plot: Any, element: Any) -> None:
-    """Replace a regular mesh by the image it is (matplotlib hook).
-
-    A PDF would hold a shape for each cell, or a picture of the whole page for each mesh.
-    """
-    mesh: Any = plot.handles["artist"]
-    if not _is_mesh(mesh):
-        return
-    corners = mesh.get_coordinates()
-    (left, bottom), (right, top) = corners[0, 0], corners[-1, -1]
-    image = AxesImage(
-        plot.handles["axis"],
-        cmap=mesh.cmap,
-        norm=mesh.norm,
-        interpolation="none",
-        origin="lower",
-        extent=(left, right, bottom, top),
-        zorder=mesh.get_zorder(),
-    )
-    image.set_data(mesh.get_array().reshape(corners.shape[0] - 1, corners.shape[1] - 1))
-    mesh.remove()
-    plot.handles["axis"].add_image(image)
-    plot.handles["artist"] = image
-
-
-class _PlainLayout(LayoutPlot):  # type: ignore[misc]
-    """A layout that leaves the size of the figure as it is, for which it would draw it twice."""
-
-    v17_layout_format = False
-
-
-def render_figure(picture: Any) -> Figure:
-    """Return the matplotlib figure of a HoloViews object, faster than `hv.render`."""
-    renderer = hv.renderer("matplotlib")
-    if not isinstance(picture, hv.Layout):
-        plot = renderer.get_plot(picture)
-    else:
-        options = renderer.plot_options(picture, renderer.size)
-        plot = _PlainLayout(picture, renderer=renderer, **options)
-        plot.update(plot.keys[0])
-    figure: Figure = plot.state
-    return figure
-
-
-def render_screen(picture: Any) -> Any:
-    """Return the Bokeh plot of a HoloViews object; a drag selects points where it can.
-
-    HoloViews leaves the choice of the first tool of several panels to Bokeh, which pans.
-    """
-    model = hv.renderer("bokeh").get_plot(picture).state
-    for toolbar in model.select({"type": Toolbar}):
-        for tool in toolbar.tools:
-            members = getattr(tool, "tools", [tool])
-            if members and all(isinstance(one, BoxSelectTool) for one in members):
-                toolbar.active_drag = tool
-    return model
-
-
-def format_number(value: float) -> str:
-    """Return a number as people write it: three digits, powers of ten raised."""
-    if not math.isfinite(value):
-        return "–"
-    if value == 0 or 1e-2 <= abs(value) < 1000:
-        return f"{value:.3g}".replace("-", "−")
-    mantissa, exponent = f"{value:.2e}".split("e")
-    power = f"10{str(int(exponent)).translate(_DIGITS)}"
-    return f"{mantissa.replace('-', '−')}×{power}"
-
-
-def format_tick(value: float) -> str:
-    """Return a power of ten, or a small number, as an axis shows it."""
-    if value == 0 or 0.001 <= abs(value) < 1000:
-        return f"{value:g}".replace("-", "−")
-    exponent = str(round(math.log10(abs(value)))).translate(_DIGITS)
-    return f"{'−' if value < 0 else ''}10{exponent}"
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """A colour scale: asinh from `low` to `high`, linear up to about `width` above `low`.
-
-    Attributes
-    ----------
-    low, high
-        Values of the darkest and the brightest colour.
-    width
-        Where linear becomes logarithmic, above `low`.
-    """
-
-    low: float
-    high: float
-    width: float
-
-    def apply(self, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-        """Return values as numbers that a linear colour map shows as this stretch."""
-        stretched: NDArray[np.floating[Any]] = np.arcsinh((values - self.low) / self.width)
-        return stretched
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """What `apply` makes of `low` and `high`."""
-        return 0.0, float(np.arcsinh((self.high - self.low) / self.width))
-
-    @property
-    def ticks(self) -> list[tuple[float, str]]:
-        """Round values for a colour bar: where `apply` puts them, and how they read."""
-        decades = np.arange(-6, 9)
-        steps = np.outer(10.0**decades, [1.0, 2.0, 5.0]).ravel()
-        values = np.concatenate([-steps[::-1], [0.0], steps])
-        values = values[(values >= self.low) & (values <= self.high)]
-        chosen: list[tuple[float, str]] = []
-        gap = self.limits[1] / 6
-        # Zero first, then the largest: these are what a reader looks for.
-        for value in sorted(values, key=lambda value: (value != 0, -abs(value))):
-            place = float(self.apply(np.asarray(value)))
-            if all(abs(place - other) >= gap for other, _ in chosen):
-                chosen.append((place, f"{value:g}"))
-        return sorted(chosen)
-
-
-def choose_stretch(values: NDArray[np.floating[Any]]) -> Stretch:
-    """Return a stretch from the faintest to the brightest per cent of an image, NaN left out."""
-    finite = values[np.isfinite(values)]
-    if finite.size == 0:
-        return Stretch(0.0, 1.0, 1.0)
-    low, high = (float(value) for value in np.percentile(finite, (1.0, 99.8)))
-    if not high > low:
-        low, high = low - 0.5, low + 0.5
-    return Stretch(low, high, (high - low) / 15)
-
-
-def show_values(stretch: Stretch, title: str) -> Callable[[Any, Any], None]:
-    """Return a hook that lets the hover tool undo a stretch (bokeh)."""
-    return partial(_show_values, stretch=stretch, title=title)
-
-
-def _show_values(plot: Any, element: Any, *, stretch: Stretch, title: str) -> None:
-    code = f"return ({stretch.low!r} + {stretch.width!r} * Math.sinh(value)).toPrecision(4)"
-    for tool in plot.state.select({"type": HoverTool}):
-        tool.tooltips = [(title, "@image{custom}")]
-        tool.formatters = {"@image": CustomJSHover(code=code)}
-
-
 def draw_bar(
     label: str, ticks: Sequence[tuple[float, str]], *, below: bool = True
 ) -> dict[str, Any]:
@@ -398,35 +207,15 @@ def draw_bar(
     dict
         `bokeh` and `mpl`, for `style`; hooks are among them.
     """
-    places, names = [place for place, _ in ticks], [name for _, name in ticks]
     bokeh = {
         "colorbar": True,
         "colorbar_position": "bottom" if below else "right",
         "clabel": label,
         "colorbar_opts": {"height": 8} if below else {"width": 10},
-        "hooks": [partial(_name_ticks, places=places, names=names)],
+        "hooks": [partial(name_ticks, ticks=ticks)],
     }
-    # HoloViews would draw the whole figure anew for each bar.
-    hook = partial(_add_bar, label=label, places=places, names=names)
-    return {"bokeh": bokeh, "mpl": {"colorbar": False, "hooks": [show_as_image, hook]}}
-
-
-def _name_ticks(plot: Any, element: Any, *, places: list[float], names: list[str]) -> None:
-    """Name the ticks of a colour bar (bokeh hook): a ticker belongs to one page only."""
-    bar = plot.handles.get("colorbar")
-    if bar is not None:
-        bar.ticker = FixedTicker(ticks=places)
-        bar.major_label_overrides = dict(zip(places, names, strict=True))
-
-
-def _add_bar(plot: Any, element: Any, *, label: str, places: list[float], names: list[str]) -> None:
-    handles = plot.handles
-    place = handles["axis"].inset_axes((1.03, 0.0, 0.04, 1.0))
-    bar = handles["fig"].colorbar(handles["artist"], cax=place, extend="both")
-    bar.set_ticks(places, labels=names)
-    bar.minorticks_off()
-    place.tick_params(labelsize=8)
-    bar.set_label(label, fontsize=8)
+    hooks = [show_as_image, partial(add_bar, label=label, ticks=ticks)]
+    return {"bokeh": bokeh, "mpl": {"colorbar": False, "hooks": hooks}}
 
 
 def tick_ratios(limit: float, centre: float = 1.0) -> list[tuple[float, str]]:

@@ -4,6 +4,9 @@ The objects carry options for both of HoloViews' backends: in a notebook choose 
 `hv.extension("bokeh")` or `hv.extension("matplotlib")`.
 """
 
+# Importing the modules registers both backends, so that a figure carries the options of either,
+# without touching the one that the reader's notebook has chosen.
+
 from phangs_xr.qa.figures_cosmic import plot_cosmic_rays
 from phangs_xr.qa.figures_flux import (
     plot_fluxes,

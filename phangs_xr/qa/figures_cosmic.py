@@ -16,15 +16,15 @@ from phangs_xr.qa.draw import (
     SKY_COLOUR,
     Paper,
     arrange,
-    choose_stretch,
     frame,
-    hide_labels,
     style,
 )
 from phangs_xr.qa.figures_maps import draw_image, draw_line, draw_scale_bar
+from phangs_xr.qa.hooks_matplotlib import hide_labels
 from phangs_xr.qa.outlines import trace_nebula
 from phangs_xr.qa.planes import Axes, choose_plane, place_on_sky
 from phangs_xr.qa.products import find_product
+from phangs_xr.qa.stretch import choose_stretch
 
 COSMIC_SIDE = 160
 """Side of the cosmic rays' cut-out [HST pixel]."""

@@ -24,11 +24,11 @@ from phangs_xr.qa.draw import (
     draw_legend,
     frame,
     put_on_paper,
-    rasterise_many,
     style,
     thin_out,
     tick_ratios,
 )
+from phangs_xr.qa.hooks_matplotlib import rasterise_many
 from phangs_xr.qa.nebula_table import NAMES, Column, choose_colours, tabulate_nebulae
 from phangs_xr.qa.planes import Axes, choose_plane
 from phangs_xr.qa.products import find_product
@@ -295,6 +295,8 @@ def _draw_running_median(
         style(
             band,
             alpha=0.3,
+            # HoloViews looks for the range of an area where nothing is normalised.
+            apply_ranges=False,
             bokeh={"fill_color": GREY, "line_alpha": 0},
             mpl={"color": GREY, "facecolor": GREY, "linewidth": 0},
         ),

@@ -21,8 +21,6 @@ from phangs_xr.qa.draw import (
     SKY_COLOUR,
     Paper,
     choose_round,
-    choose_stretch,
-    format_number,
     frame,
     put_on_paper,
     style,
@@ -31,6 +29,8 @@ from phangs_xr.qa.nebula_table import FULL
 from phangs_xr.qa.outlines import trace_nebula
 from phangs_xr.qa.products import find_product, require_columns
 from phangs_xr.qa.reduce import reduce_image
+from phangs_xr.qa.stretch import choose_stretch
+from phangs_xr.qa.texts import format_number
 from phangs_xr.sky import locate_cutout
 
 COUNT = 12

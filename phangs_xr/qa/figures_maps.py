@@ -19,22 +19,22 @@ from phangs_xr.qa.draw import (
     SKY_COLOUR,
     STAR_OUTLINE,
     Paper,
-    Stretch,
+    add_hooks,
     arrange,
     choose_ratio_limit,
     choose_round,
-    choose_stretch,
     draw_bar,
     frame,
-    hide_labels,
-    show_values,
     style,
     thin_out,
     tick_ratios,
 )
+from phangs_xr.qa.hooks_bokeh import show_values
+from phangs_xr.qa.hooks_matplotlib import hide_labels
 from phangs_xr.qa.planes import Axes, Plane, choose_plane, place_on_sky
 from phangs_xr.qa.products import find_number
 from phangs_xr.qa.reduce import MAPPED, Overview, reduce_field
+from phangs_xr.qa.stretch import Stretch, choose_stretch
 
 TITLES = {
     "musehalpha_regrid": "MUSE",
@@ -141,13 +141,7 @@ def _draw_row(
 
 def _arrange_rows(plane: Plane, rows: list[list[hv.Overlay]]) -> hv.Layout:
     panels = [
-        panel.opts(
-            hooks=[
-                *panel.opts.get("plot", backend="matplotlib").kwargs["hooks"],
-                partial(hide_labels, rows=column > 0, columns=number < len(rows) - 1),
-            ],
-            backend="matplotlib",
-        )
+        add_hooks(panel, partial(hide_labels, rows=column > 0, columns=number < len(rows) - 1))
         for number, row in enumerate(rows)
         for column, panel in enumerate(row)
     ]

@@ -21,14 +21,13 @@ from phangs_xr.qa.draw import (
     Paper,
     arrange,
     draw_bar,
-    format_number,
-    format_tick,
     frame,
     put_on_paper,
     style,
 )
 from phangs_xr.qa.products import find_number
 from phangs_xr.qa.reduce import COUNTED, Overview, PixelHistogram, reduce_field
+from phangs_xr.qa.texts import format_number, format_tick
 from phangs_xr.steps.fit_anchor import HISTOGRAM_EDGES
 
 TITLES = {
@@ -268,10 +267,7 @@ def _draw_histogram(title: str, histogram: PixelHistogram, noise: Noise) -> hv.O
     shown = np.where(share > 0, share, np.nan)
     x = hv.Dimension("flux", label="Hα flux of a pixel", unit=FLUX_UNIT)
     y = hv.Dimension("share", label="share of pixels per unit of flux")
-    steps = hv.Curve((centres, shown), x, y, label="pixels").opts(
-        interpolation="steps-mid", backend="bokeh"
-    )
-    steps = steps.opts(interpolation="steps-mid", backend="matplotlib")
+    steps = hv.Curve((centres, shown), x, y, label="pixels")
     bell = hv.Curve((centres, noise(centres)), x, y, label="Gaussian")
     zero = hv.Curve(([0.0, 0.0], [floor / 10, noise.height * 10]), x, y)
     width: dict[str, Any] = {"bokeh": {"line_width": 2}, "mpl": {"linewidth": 1.6}}
@@ -284,7 +280,7 @@ def _draw_histogram(title: str, histogram: PixelHistogram, noise: Noise) -> hv.O
                 bokeh={"line_width": 1},
                 mpl={"linewidth": 0.8},
             ),
-            style(steps, color=COLOURS[0], **width),
+            style(steps, color=COLOURS[0], interpolation="steps-mid", **width),
             style(bell, color=COLOURS[1], **width),
         ]
     )

@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import holoviews as hv
+import holoviews.plotting.mpl
 import matplotlib.pyplot as plt
 import xarray as xr
+from holoviews.plotting.mpl import LayoutPlot
+from matplotlib.figure import Figure
 
 from phangs_xr.errors import InputError
-from phangs_xr.qa.draw import render_figure
 from phangs_xr.qa.measured import Measured
 from phangs_xr.qa.pictures import PICTURES, Picture
 
@@ -58,6 +61,25 @@ def write_figure(drawing: Any, path: Path) -> None:
     path.with_suffix(".png").write_bytes(buffer.getvalue())
     figure.savefig(path.with_suffix(".pdf"), dpi=200, metadata={"CreationDate": None})
     plt.close(figure)
+
+
+class _PlainLayout(LayoutPlot):  # type: ignore[misc]
+    """A layout that leaves the size of the figure as it is, for which it would draw it twice."""
+
+    v17_layout_format = False
+
+
+def render_figure(picture: Any) -> Figure:
+    """Return the matplotlib figure of a HoloViews object, faster than `hv.render`."""
+    renderer = hv.renderer("matplotlib")
+    if not isinstance(picture, hv.Layout):
+        plot = renderer.get_plot(picture)
+    else:
+        options = renderer.plot_options(picture, renderer.size)
+        plot = _PlainLayout(picture, renderer=renderer, **options)
+        plot.update(plot.keys[0])
+    figure: Figure = plot.state
+    return figure
 
 
 class PapersHere:

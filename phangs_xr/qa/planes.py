@@ -13,7 +13,8 @@ from astropy.wcs import WCS
 from numpy.typing import ArrayLike, NDArray
 
 from phangs_xr.grid import Grid, get_grid
-from phangs_xr.qa.draw import show_as_image
+from phangs_xr.qa.draw import style
+from phangs_xr.qa.hooks_matplotlib import show_as_image
 
 Axes = Literal["offset", "sky"]
 """Offsets from the centre [arcsec], in either backend; or RA and Dec, in matplotlib alone."""
@@ -164,7 +165,7 @@ class SkyPlane:
         """Return a QuadMesh: WCSAxes cannot show an Image of HoloViews."""
         rows, columns = _find_edges(image, self.grid)
         mesh = hv.QuadMesh((columns, rows, values), kdims=self.dims, vdims=[value])
-        return mesh.opts(hooks=[show_as_image], backend="matplotlib")
+        return style(mesh, mpl={"hooks": [show_as_image]})
 
     def options(self) -> dict[str, dict[str, Any]]:
         """Set the projection."""

@@ -11,8 +11,6 @@ from typing import Any
 
 import xarray as xr
 
-from phangs_xr.errors import InputError
-from phangs_xr.qa.draw import render_screen
 from phangs_xr.qa.measured import Measured, Numbers, Papers
 from phangs_xr.qa.nebula_table import NAMES
 from phangs_xr.qa.page import (
@@ -24,10 +22,10 @@ from phangs_xr.qa.page import (
     format_table,
     format_warning,
 )
-from phangs_xr.qa.papers import PapersHere
 from phangs_xr.qa.pictures import PICTURES, PRODUCT
 from phangs_xr.qa.products import has_product
 from phangs_xr.qa.reduce import reduce_field
+from phangs_xr.qa.screens import draw_screens
 from phangs_xr.runner import Runner
 
 BIAS_LIMIT = 0.1
@@ -71,6 +69,8 @@ def write_report(
     InputError
         If the field has no `halpha`.
     """
+    from phangs_xr.qa.papers import PapersHere
+
     out = Path(out)
     rows = nebulae if nebulae is not None else xr.Dataset()
     found = Measured(rows, numbers, reduce_field(field, runner))
@@ -104,7 +104,7 @@ def compose_report(
     Path
         Of the page, when the files lie beside it.
     """
-    models, notes = _draw_screens(field, found)
+    models, notes = draw_screens(field, found)
     scripts, places = format_scripts(models)
     for name, reason in papers.finish().items():
         notes.setdefault(name, f"No file: {reason}")
@@ -121,18 +121,6 @@ def compose_report(
     out.mkdir(parents=True, exist_ok=True)
     page = format_page(f"{galaxy}: HST Hα against MUSE", head, sections, scripts)
     return _write_text(out / "report.html", page)
-
-
-def _draw_screens(field: xr.DataTree, found: Measured) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the plots of the page, and why others cannot be drawn, by their names."""
-    models: dict[str, Any] = {}
-    notes: dict[str, str] = {}
-    for picture in PICTURES:
-        try:
-            models[picture.name] = render_screen(picture.screen(field, found))
-        except InputError as error:
-            notes[picture.name] = f"Not shown: {error}"
-    return models, notes
 
 
 def _write_text(path: Path, text: str) -> Path:

@@ -1,0 +1,31 @@
+"""What HoloViews leaves to be done to a figure on the screen: its hooks for Bokeh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from bokeh.models import CustomJSHover, FixedTicker, HoverTool
+
+from phangs_xr.qa.stretch import Stretch
+
+
+def show_values(stretch: Stretch, title: str) -> Callable[[Any, Any], None]:
+    """Return a hook that lets the hover tool undo a stretch (bokeh)."""
+    return partial(_show_values, stretch=stretch, title=title)
+
+
+def _show_values(plot: Any, element: Any, *, stretch: Stretch, title: str) -> None:
+    code = f"return ({stretch.low!r} + {stretch.width!r} * Math.sinh(value)).toPrecision(4)"
+    for tool in plot.state.select({"type": HoverTool}):
+        tool.tooltips = [(title, "@image{custom}")]
+        tool.formatters = {"@image": CustomJSHover(code=code)}
+
+
+def name_ticks(plot: Any, element: Any, *, ticks: Sequence[tuple[float, str]]) -> None:
+    """Name the ticks of a colour bar: a ticker belongs to one page only."""
+    bar = plot.handles.get("colorbar")
+    if bar is not None:
+        bar.ticker = FixedTicker(ticks=[place for place, _ in ticks])
+        bar.major_label_overrides = dict(ticks)

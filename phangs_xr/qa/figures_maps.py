@@ -209,8 +209,13 @@ def _draw_outlines(overview: Overview, plane: Plane) -> list[hv.Curve]:
     for name, (ra, dec) in overview.outlines.items():
         if ra.size:
             label, colour = MASKS[name]
-            lines.append(draw_line(plane, *place_on_sky(plane, ra, dec), colour, label))
+            lines.append(draw_line(plane, *place_on_sky(plane, ra, dec), colour))
+            # Of thousands of outlines each is too faint to stand in the legend.
+            lines.append(draw_line(plane, _NOWHERE, _NOWHERE, colour, label))
     return lines
+
+
+_NOWHERE = np.array([np.nan])
 
 
 def draw_line(

@@ -17,8 +17,8 @@ from phangs_xr.qa import figures
 from phangs_xr.qa.draw import choose_ratio_limit, tick_ratios
 from phangs_xr.qa.figures_cosmic import choose_crowded_window
 from phangs_xr.qa.figures_gallery import rank_nebulae
-from phangs_xr.qa.figures_pixels import fit_noise
 from phangs_xr.qa.nebula_table import classify_nebulae, tabulate_nebulae
+from phangs_xr.qa.noise import fit_noise
 from phangs_xr.qa.outlines import trace_nebula, trace_outlines
 from phangs_xr.qa.papers import render_figure
 from phangs_xr.qa.planes import OffsetPlane, SkyPlane, place_on_sky

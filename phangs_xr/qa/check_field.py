@@ -14,6 +14,7 @@ from phangs_xr.io.zarr import FieldStore, find_store, open_store
 from phangs_xr.qa.beside import prepare_papers
 from phangs_xr.qa.measured import Measured, Papers
 from phangs_xr.qa.nebulae import plan_nebulae
+from phangs_xr.qa.noise import fit_noises
 from phangs_xr.qa.numbers import compare_fluxes, write_numbers
 from phangs_xr.qa.products import list_images
 from phangs_xr.qa.reduce import Overview, plan_overview
@@ -68,7 +69,8 @@ def _check(
     if nebulae is not None:
         numbers["fluxes"] = compare_fluxes(nebulae)
     rows = nebulae if nebulae is not None else xr.Dataset()
-    found = Measured(rows, numbers.get("fluxes", {}), overview)
+    noise = fit_noises(overview) if overview is not None else None
+    found = Measured(rows, numbers.get("fluxes", {}), overview, noise)
     if papers is not None:
         papers.draw(found)
     if nebulae is not None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import holoviews as hv
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.optimize import curve_fit
 
 from phangs_xr.errors import InputError
 from phangs_xr.qa.draw import (
@@ -25,6 +24,7 @@ from phangs_xr.qa.draw import (
     put_on_paper,
     style,
 )
+from phangs_xr.qa.noise import Noise, fit_noises
 from phangs_xr.qa.products import find_number
 from phangs_xr.qa.reduce import COUNTED, Overview, PixelHistogram, reduce_field
 from phangs_xr.qa.texts import format_number, format_tick
@@ -38,7 +38,6 @@ TITLES = {
 
 _SOFTENING = 10.0
 _BINS = 120
-_FEWEST_BINS = 5
 
 Curve = NDArray[np.float64]
 
@@ -151,77 +150,12 @@ def _draw_line(
     )
 
 
-@dataclass(frozen=True)
-class Noise:
-    """A Gaussian fitted to the pixels that hold no emission.
-
-    Attributes
-    ----------
-    offset
-        Its centre, in the image's unit.
-    sigma
-        Its standard deviation.
-    height
-        Its peak, as a share of all pixels per unit of flux.
-    """
-
-    offset: float
-    sigma: float
-    height: float
-
-    def __call__(self, flux: Curve) -> Curve:
-        """Return the Gaussian at some fluxes."""
-        return _bell(flux, self.offset, self.sigma, self.height)
-
-
-def _bell(flux: Curve, offset: float, sigma: float, height: float) -> Curve:
-    return height * np.exp(-0.5 * ((flux - offset) / sigma) ** 2)
-
-
-def fit_noise(histogram: PixelHistogram) -> Noise | None:
-    """Fit a Gaussian to the lower side and the core of a histogram of pixels.
-
-    Emission only adds to the upper side, so the fit runs from 3 σ below to 1 σ above the centre.
-
-    Parameters
-    ----------
-    histogram
-        Of an image.
-
-    Returns
-    -------
-    Noise or None
-        None where the pixels have no spread to fit.
-    """
-    if histogram.size < 100 or np.count_nonzero(histogram.counts) < _FEWEST_BINS:
-        return None
-    low, middle = (float(value) for value in histogram.find_quantile(np.array([0.16, 0.5])))
-    noise = Noise(middle, middle - low, 0.0)
-    for _ in range(5):
-        if not noise.sigma > 0:
-            return None
-        edges = noise.offset + noise.sigma * np.linspace(-3, 1, 81)
-        noise = _fit_once(histogram, edges, noise)
-    return noise
-
-
-def _fit_once(histogram: PixelHistogram, edges: Curve, guess: Noise) -> Noise:
-    share = histogram.rebin(edges) / histogram.size / np.diff(edges)
-    centres = (edges[1:] + edges[:-1]) / 2
-    start = (guess.offset, guess.sigma, float(share.max()))
-    try:
-        found, _ = curve_fit(_bell, centres, share, p0=start)
-    except RuntimeError:
-        # No Gaussian fits: what the quantiles told is the best there is.
-        return Noise(*start)
-    return Noise(float(found[0]), abs(float(found[1])), float(found[2]))
-
-
 def plot_pixel_histograms(
     field: xr.DataTree,
     nebulae: xr.Dataset | None = None,
     *,
     overview: Overview | None = None,
+    noise: Mapping[str, Noise] | None = None,
 ) -> hv.Layout:
     """Draw how the pixels of the raw, background-subtracted and anchored maps spread.
 
@@ -233,6 +167,8 @@ def plot_pixel_histograms(
         Not needed.
     overview
         Of `reduce_field`, when there is one already.
+    noise
+        Of `fit_noises`, when its pixels have been fitted already.
 
     Returns
     -------
@@ -245,11 +181,11 @@ def plot_pixel_histograms(
         If the field has no `halpha`, or no map has pixels.
     """
     overview = reduce_field(field) if overview is None else overview
-    fits = {name: fit_noise(histogram) for name, histogram in overview.histograms.items()}
+    noise = fit_noises(overview) if noise is None else noise
     panels = [
-        _draw_histogram(TITLES[name], overview.histograms[name], noise)
+        _draw_histogram(TITLES[name], overview.histograms[name], noise[name])
         for name in COUNTED
-        if (noise := fits.get(name)) is not None
+        if name in noise
     ]
     if not panels:
         raise InputError(

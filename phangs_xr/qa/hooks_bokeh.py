@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from bokeh.models import CustomJSHover, FixedTicker, HoverTool
+from bokeh.models import CustomJSHover, FixedTicker
 
 from phangs_xr.qa.stretch import Stretch
 
@@ -18,9 +18,10 @@ def show_values(stretch: Stretch, title: str) -> Callable[[Any, Any], None]:
 
 def _show_values(plot: Any, element: Any, *, stretch: Stretch, title: str) -> None:
     code = f"return ({stretch.low!r} + {stretch.width!r} * Math.sinh(value)).toPrecision(4)"
-    for tool in plot.state.select({"type": HoverTool}):
-        tool.tooltips = [(title, "@image{custom}")]
-        tool.formatters = {"@image": CustomJSHover(code=code)}
+    # To ask the figure for its tools is to search all that it is made of.
+    tool = plot.handles["hover"]
+    tool.tooltips = [(title, "@image{custom}")]
+    tool.formatters = {"@image": CustomJSHover(code=code)}
 
 
 def name_ticks(plot: Any, element: Any, *, ticks: Sequence[tuple[float, str]]) -> None:

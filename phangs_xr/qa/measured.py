@@ -8,6 +8,7 @@ from typing import Protocol
 
 import xarray as xr
 
+from phangs_xr.qa.noise import Noise
 from phangs_xr.qa.reduce import Overview
 
 Numbers = Mapping[str, Mapping[str, float]]
@@ -25,11 +26,14 @@ class Measured:
         As `compare_fluxes` returns them.
     overview
         As `reduce_field` returns it; None if it is not known yet.
+    noise
+        Of its maps, as `fit_noises` returns it; None if it is not known yet.
     """
 
     nebulae: xr.Dataset = field(default_factory=xr.Dataset)
     numbers: Numbers = field(default_factory=dict)
     overview: Overview | None = None
+    noise: Mapping[str, Noise] | None = None
 
 
 class Papers(Protocol):

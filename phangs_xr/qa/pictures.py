@@ -106,10 +106,10 @@ PICTURES = (
         "Noise and background",
         {
             "pixel_histograms": lambda tree, found: plot_pixel_histograms(
-                tree, overview=found.overview
+                tree, overview=found.overview, noise=found.noise
             )
         },
-        lambda tree, found: plot_pixel_histograms(tree, overview=found.overview),
+        lambda tree, found: plot_pixel_histograms(tree, overview=found.overview, noise=found.noise),
         "How the pixels spread; a Gaussian fitted to the lower side gives offset and noise.",
     ),
     Picture(

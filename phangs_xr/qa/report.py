@@ -13,6 +13,7 @@ import xarray as xr
 
 from phangs_xr.qa.measured import Measured, Numbers, Papers
 from phangs_xr.qa.nebula_table import NAMES
+from phangs_xr.qa.noise import fit_noises
 from phangs_xr.qa.page import (
     Section,
     format_note,
@@ -73,7 +74,8 @@ def write_report(
 
     out = Path(out)
     rows = nebulae if nebulae is not None else xr.Dataset()
-    found = Measured(rows, numbers, reduce_field(field, runner))
+    overview = reduce_field(field, runner)
+    found = Measured(rows, numbers, overview, fit_noises(overview))
     papers = PapersHere(field, out)
     papers.draw(found)
     return compose_report(field, found, shift, out, papers)

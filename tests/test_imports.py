@@ -71,3 +71,15 @@ def test_import_leaves_the_collector_as_it_is(state):
     say = "gc.isenabled(), gc.get_freeze_count() > 0"
     code = f"import gc\n{state}\nbefore = {say}\nimport phangs_xr\nprint(before == ({say}))"
     assert run_fresh(code) == "True"
+
+
+def test_figures_carry_options_for_both_backends():
+    code = "import holoviews as hv\nfrom phangs_xr.qa import figures\nprint(*hv.Store.registry)"
+    assert set(run_fresh(code).split()) == {"bokeh", "matplotlib"}
+
+
+@pytest.mark.parametrize("chosen", ["bokeh", "matplotlib"])
+def test_figures_leave_the_backend_that_the_reader_has_chosen(chosen):
+    code = f"import holoviews as hv\nhv.extension({chosen!r})\n"
+    code += "from phangs_xr.qa import figures\nprint(hv.Store.current_backend)"
+    assert run_fresh(code).splitlines()[-1] == chosen

@@ -6,6 +6,8 @@ The objects carry options for both of HoloViews' backends: in a notebook choose 
 
 # Importing the modules registers both backends, so that a figure carries the options of either,
 # without touching the one that the reader's notebook has chosen.
+import holoviews.plotting.bokeh
+import holoviews.plotting.mpl  # noqa: F401
 
 from phangs_xr.qa.figures_cosmic import plot_cosmic_rays
 from phangs_xr.qa.figures_flux import (

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from threading import Lock
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,10 +17,14 @@ from phangs_xr.console import (
     report_error,
     set_up_logging,
     show_line,
+    show_lines,
     show_table,
 )
 from phangs_xr.errors import InputError
 from phangs_xr.garbage import collect_seldom
+
+if TYPE_CHECKING:
+    from phangs_xr.field import Field
 
 app = typer.Typer(
     add_completion=False,
@@ -41,6 +46,7 @@ Memory = Annotated[str | None, typer.Option("--memory", help="Memory to stay wit
 Chunk = Annotated[
     int | None, typer.Option("--chunk", help="Side of a chunk, a multiple of 100 pixels.")
 ]
+NoReport = Annotated[bool, typer.Option("--no-report", help="Measure only.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads, without workers.")]
 
 # Not a Path, which would take the second slash out of s3://bucket/name.zarr.
@@ -50,6 +56,9 @@ Directory = Annotated[
 
 FIELDS_AT_ONCE = 4
 """Fields that share a cluster at a time: enough to keep it busy while one of them plans."""
+
+_CHECKING = Lock()
+"""One field is checked at a time: the libraries that draw are not made for threads."""
 
 
 @app.command()
@@ -73,7 +82,7 @@ def demo(
     loaded = load_config(config)
     directory = out / name_output(loaded, open_inputs(loaded))
     with _make_runner(quiet, None, None, None, None, None) as runner:
-        _run_one(config, directory, [], runner)
+        _run_one(config, runner, directory)
         _check(directory, runner, report=True)
 
 
@@ -157,6 +166,8 @@ def run(
     configs: Annotated[list[Path], typer.Argument(metavar="CONFIG...")],
     out: Out = None,
     force: Force = None,
+    check: Annotated[bool, typer.Option("--qa", help="Then check each field as qa does.")] = False,
+    no_report: NoReport = False,
     workers: Workers = None,
     scheduler: Scheduler = None,
     memory: Memory = None,
@@ -167,21 +178,33 @@ def run(
 ) -> None:
     """Run the recipe on one field or several; what is done already is not done again."""
     set_up_logging(quiet, debug)
+    if no_report and not check:
+        raise InputError(
+            "--no-report: expected with --qa, found without: add --qa, or leave it out"
+        )
     if out is not None and len(configs) > 1:
         raise InputError("--out: expected one configuration with it, found several: leave it out")
     if workers is not None and scheduler is not None:
         raise InputError("expected --workers or --scheduler, found both: leave one out")
     with _make_runner(quiet, workers, scheduler, memory, chunk, threads) as runner:
+
+        def run_and_check(config: Path) -> None:
+            ready = _run_one(config, runner, out, force or [])
+            if check:
+                with _CHECKING:
+                    _check(ready.store.location, runner, not no_report, ready.out / "qa")
+
         if len(configs) == 1:
-            _run_one(configs[0], out, force or [], runner)
+            run_and_check(configs[0])
         else:
-            _run_many(configs, force or [], runner, debug)
+            at_once = FIELDS_AT_ONCE if runner.client is not None else 1
+            _run_many(configs, run_and_check, at_once, debug)
 
 
 @app.command()
 def qa(
     directory: Directory,
-    no_report: Annotated[bool, typer.Option("--no-report", help="Measure only.")] = False,
+    no_report: NoReport = False,
     workers: Workers = None,
     scheduler: Scheduler = None,
     memory: Memory = None,
@@ -280,32 +303,34 @@ def _connect(workers: int | None, scheduler: str | None) -> Iterator[Any]:
         yield client
 
 
-def _run_one(config: Path, out: Path | None, force: Sequence[str], runner: Any) -> None:
+def _run_one(
+    config: Path, runner: Any, out: Path | None = None, force: Sequence[str] = ()
+) -> Field:
     from phangs_xr.describe import summarize_field
     from phangs_xr.field import prepare_field
     from phangs_xr.pipeline import run_field
 
     ready = prepare_field(config, out, force)
     run_field(ready, runner)
-    for line in summarize_field(ready):
-        show_line(line)
-    for name, text in ready.describe_left_out():
-        show_line(f"left out {name}: {text}")
+    left_out = (f"left out {name}: {text}" for name, text in ready.describe_left_out())
+    show_lines([*summarize_field(ready), *left_out])
+    return ready
 
 
-def _run_many(configs: Sequence[Path], force: Sequence[str], runner: Any, debug: bool) -> None:
+def _run_many(
+    configs: Sequence[Path], run_one: Callable[[Path], None], at_once: int, debug: bool
+) -> None:
     """Run several fields; one that fails does not stop the others."""
 
     def attempt(config: Path) -> str:
         try:
-            _run_one(config, None, force, runner)
+            run_one(config)
         except Exception as error:  # any failure of one field is that field's alone
             if debug:
                 raise
             return f"failed: {error}"
         return "done"
 
-    at_once = FIELDS_AT_ONCE if runner.client is not None else 1
     with ThreadPoolExecutor(at_once) as pool:
         results = list(pool.map(attempt, configs))
     show_table("fields", ("configuration", "result"), zip(configs, results, strict=True))
@@ -314,11 +339,10 @@ def _run_many(configs: Sequence[Path], force: Sequence[str], runner: Any, debug:
         raise InputError(f"{len(failed)} of {len(configs)} fields failed: {', '.join(failed)}")
 
 
-def _check(directory: str | Path, runner: Any, report: bool) -> None:
+def _check(directory: str | Path, runner: Any, report: bool, out: Path | None = None) -> None:
     from phangs_xr.qa import check_field
 
-    for line in check_field(directory, runner, report=report):
-        show_line(line)
+    show_lines(check_field(directory, runner, report=report, out=out))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -118,6 +118,12 @@ def show_line(text: str) -> None:
     make_console().print(text, markup=False, highlight=False, soft_wrap=True)
 
 
+def show_lines(lines: Sequence[str]) -> None:
+    """Print lines that belong together, without others of another thread between them."""
+    if lines:
+        show_line("\n".join(lines))
+
+
 def make_console() -> Console:
     """Return a console on today's standard output; wide where it is not a terminal."""
     return Console(width=None if sys.stdout.isatty() else 200)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from astropy.io import fits
 
 from phangs_xr.cli import main
+from tests.configs import write_config
 
 CONFIG = """
 galaxy = "ngc0628"
@@ -416,6 +418,48 @@ def test_init__lists_what_is_ambiguous(tmp_path, capsys, monkeypatch):
     line = refuse(capsys, tmp_path, "init", "ngc628", "--hst", "hst")
     assert "ngc628c_acs_f658n" in line
     assert "ngc628e_acs_f658n" in line
+
+
+def read_check(directory):
+    """Return the bytes of what a check without report leaves."""
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def test_run__qa_measures_what_was_made(small, tmp_path, capsys):
+    # The store lies elsewhere: what is measured belongs beside the FITS files all the same.
+    store = tmp_path / "stores" / "ngc0628.zarr"
+    config = write_config(tmp_path / "field.toml", small, store=str(store))
+    out = tmp_path / "out"
+    assert call("run", config, "--out", out, "--qa", "--no-report", "--quiet") == 0
+    said = capsys.readouterr().out
+    assert re.search(r"^ngc0628: 18 FITS files.*^ngc0628: \d+ nebulae$", said, re.DOTALL | re.M)
+    assert call("qa", store, "--no-report", "--quiet") == 0
+    assert said.endswith(capsys.readouterr().out.replace(str(store.parent), str(out)))
+    found = read_check(out / "qa")
+    assert found == read_check(store.parent / "qa")
+    assert set(found) == {"nebulae.ecsv", "numbers.json"}
+
+
+def test_run__qa_draws_the_report_of_each_field(small, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    good, bare = (
+        write_config(tmp_path / f"{name}.toml", small, galaxy=name, without=without)
+        for name, without in (
+            ("good", ["nebula_catalogue"]),
+            ("bare", ["nebula_catalogue", "nebula_mask"]),
+        )
+    )
+    assert call("run", bare.name, good.name, "--qa", "--quiet") == 2
+    found = capsys.readouterr()
+    assert found.err == "phangs-xr: 1 of 2 fields failed: bare.toml\n"
+    assert re.search("bare.toml +│ failed.*nebula_mask", found.out)
+    page = (tmp_path / "good/f555w_f814w/qa/report.html").read_text()
+    assert "Most discrepant nebulae" in page
+    assert "Not shown" not in page
+
+
+def test_run__no_report_without_qa(field, tmp_path, capsys):
+    assert "expected with --qa" in refuse(capsys, tmp_path, "run", field, "--no-report")
 
 
 def test_run_many__one_bad_field_does_not_stop_the_others(field, tmp_path, capsys, monkeypatch):

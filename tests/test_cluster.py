@@ -26,6 +26,7 @@ from phangs_xr.runner import FAN_IN, Runner
 from phangs_xr.schema import COUNTS, FLUX
 from phangs_xr.simulate import Galaxy, simulate_galaxy
 from phangs_xr.steps import SmoothHst
+from tests.configs import write_config
 from tests.images import give_step, make_header, make_image, measure_range
 
 CHUNK = 300
@@ -239,13 +240,11 @@ def test_error_in_a_task_keeps_its_kind_and_message(two_workers):
 def test_fields_share_a_cluster_and_one_that_fails_stops_no_other(
     small, two_workers, tmp_path, monkeypatch, capsys
 ):
-    lines = [line for line in small.read_text().splitlines() if "catalogue" not in line]
-    text = "\n".join(lines).replace('= "hst/', f'= "{small.parent}/hst/')
-    text = text.replace('= "muse/', f'= "{small.parent}/muse/')
-    text += '\n[output]\nproducts = ["anchored"]'
     configs = [tmp_path / f"{name}.toml" for name in ("one", "bad", "gone", "two")]
     for path in configs:
-        path.write_text(text.replace('"ngc0628"', f'"{path.stem}"'))
+        write_config(
+            path, small, galaxy=path.stem, without=["nebula_catalogue"], products=["anchored"]
+        )
     gone = configs[2].read_text().replace("narrow = ", 'narrow = "missing.fits" # ')
     configs[2].write_text(gone)
     # Fails in mid-run: a directory lies where a file should go.

@@ -22,6 +22,7 @@ from phangs_xr.errors import InputError
 from phangs_xr.io.zarr import FieldStore
 from phangs_xr.qa.nebulae import MEASURED
 from phangs_xr.schema import FLUX
+from tests.configs import write_config
 
 CHUNK = 300
 BUCKET = "maps"
@@ -54,15 +55,6 @@ def move_store(small, name, **output):
     """The configuration of a small galaxy, its store on the server."""
     output = Output(store=f"s3://{BUCKET}/{name}/ngc0628.zarr", **output)
     return replace(load_config(small), output=output)
-
-
-def write_config(path, config):
-    """Write a configuration as a file, which is what the command line takes."""
-    inputs = [f'{name} = "{one.path}"' for name, one in config.inputs.given.items()]
-    products = "" if config.output.products is None else f"products = {[*config.output.products]}"
-    output = ["[output]", f'store = "{config.output.store}"', products]
-    path.write_text("\n".join(['galaxy = "ngc0628"', "[inputs]", *inputs, *output]))
-    return path
 
 
 def refuse(title, tasks):
@@ -154,7 +146,10 @@ def test_workers_write_to_s3(small, s3, local, tmp_path):
 
 def test_run_completes_an_interrupted_upload(small, s3, local, tmp_path):
     config = move_store(small, "torn", products=("anchored",), fits=())
-    path = write_config(tmp_path / "ngc0628.toml", config)
+    store = config.output.store
+    path = write_config(
+        tmp_path / "ngc0628.toml", small, store=store, products=["anchored"], fits=[]
+    )
     out = tmp_path / "out"
     command = [sys.executable, "-m", "phangs_xr", "run", path, "--out", out, "--chunk", "100"]
     process = subprocess.Popen([*command, "--quiet"])
@@ -203,8 +198,7 @@ def test_deleting_an_array_on_s3_spares_those_whose_names_begin_alike(s3):
 def test_store_that_cannot_be_reached_is_refused_in_one_line(
     store, endpoint, message, small, s3, tmp_path
 ):
-    config = replace(load_config(small), output=Output(store=store))
-    path = write_config(tmp_path / "bad.toml", config)
+    path = write_config(tmp_path / "bad.toml", small, store=store)
     environment = {**os.environ, "AWS_MAX_ATTEMPTS": "1"}
     if endpoint:
         environment["AWS_ENDPOINT_URL"] = endpoint

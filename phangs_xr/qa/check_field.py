@@ -24,7 +24,11 @@ from phangs_xr.tiles import run_reductions
 
 
 def check_field(
-    path: str | Path, runner: Runner | None = None, *, report: bool = True
+    path: str | Path,
+    runner: Runner | None = None,
+    *,
+    report: bool = True,
+    out: Path | None = None,
 ) -> list[str]:
     """Check a field: nebula photometry, its numbers, the shift between HST and MUSE, the report.
 
@@ -36,13 +40,16 @@ def check_field(
         Where to work on the images; threads of this process if None.
     report
         Whether to draw the figures and write the report.
+    out
+        Directory to write to; if None, `qa` beside the store, or here if that is not on this
+        machine.
 
     Returns
     -------
     list of str
         What was found, in lines for the user. The nebulae are in `/nebulae` of the store and in
-        `DIR/qa/nebulae.ecsv`, the numbers in `DIR/qa/numbers.json`, the report is
-        `DIR/qa/report.html`.
+        `nebulae.ecsv` of the directory, the numbers in `numbers.json`, the report is
+        `report.html`.
 
     Raises
     ------
@@ -50,7 +57,7 @@ def check_field(
         If there is no store, or it lacks the products or the mask.
     """
     location = find_store(path)
-    out = _find_directory(location) / "qa"
+    out = out or _find_directory(location) / "qa"
     field = open_store(location, chunked=False)
     _require_products(field, location)
     if not report:
@@ -81,7 +88,8 @@ def _check(
         store.summarize()
         write_table(nebulae, out / "nebulae.ecsv")
         write_numbers(numbers, out / "numbers.json")
-        lines += [*_list_fluxes(nebulae, numbers["fluxes"]), *_list_shift(numbers["shift"])]
+        lines.append(f"{field.attrs['galaxy']}: {nebulae.sizes['nebula']} nebulae")
+        lines += [*_list_fluxes(numbers["fluxes"]), *_list_shift(numbers["shift"])]
         lines.append(f"nebulae: {out / 'nebulae.ecsv'}, numbers: {out / 'numbers.json'}")
     if papers is not None:
         from phangs_xr.qa.report import compose_report
@@ -134,15 +142,13 @@ def _require_products(field: xr.DataTree, location: str) -> None:
         raise InputError(message)
 
 
-def _list_fluxes(nebulae: xr.Dataset, fluxes: Mapping[str, Mapping[str, float]]) -> list[str]:
-    lines = [f"{nebulae.sizes['nebula']} nebulae"]
-    lines += [
+def _list_fluxes(fluxes: Mapping[str, Mapping[str, float]]) -> list[str]:
+    return [
         f"{product} / MUSE: median {one['median_ratio']:.3f}, scatter {one['scatter']:.3f} dex, "
         f"{100 * one['within_10_percent']:.0f} % within 10 %, {one['n']} nebulae that both cover"
         for product, one in fluxes.items()
         if one["n"]
     ]
-    return lines
 
 
 def _list_shift(shift: Mapping[str, float]) -> list[str]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmarks.cases import Case, Yardstick
+from tests.benchmarks.cases import Case, Runs, Yardstick
 from tests.benchmarks.commands import Usage, run_cli, run_python, sum_passes
 from tests.benchmarks.tables import Cell, divide, print_table
 
@@ -18,8 +18,8 @@ NAMES = ("speed", "steps", "memory", "processes", "report", "graph")
 PACKAGES = ("phangs_xr", "numpy", "dask", "xarray", "zarr", "astropy", "photutils", "reproject")
 OTHERS = ("sum_nebulae", "write", "write_nocosmic")
 SPEED_COLUMNS = (
-    *("seconds", "run", "qa", "ours", "cpu"),
-    *("yardstick", "yardstick / ours", "floor", "ours / floor"),
+    *("seconds", "run", "qa", "run --qa", "cpu"),
+    *("yardstick", "yardstick / run --qa", "floor", "run --qa / floor"),
 )
 NEEDS_RUN = {"speed", "steps", "memory", "report"}
 
@@ -48,21 +48,21 @@ def open_directory(path: Path | None) -> Iterator[Path]:
         yield Path(directory)
 
 
-def print_speed(case: Case, runs: Sequence[Usage], yardstick: Yardstick | None, out: Path) -> None:
-    """Compare whole runs with the yardstick and with reading and writing alone."""
+def print_speed(case: Case, runs: Runs, yardstick: Yardstick | None, out: Path) -> None:
+    """Compare one command with the yardstick, one process too, and with reading and writing."""
     floor = case.measure_floor(out)
-    with case.run(case.without_cosmics) as (bare, *bare_runs):
+    with case.run(case.without_cosmics) as (bare, bare_runs):
         bare_floor = case.measure_floor(bare)
     totals = (yardstick.total, yardstick.without_cosmics) if yardstick else (None, None)
     measured = (("all steps", runs, floor), ("without cosmic rays", bare_runs, bare_floor))
     rows: list[list[Cell]] = []
-    for (name, (run, qa), least), plain in zip(measured, totals, strict=True):
-        ours = run.seconds + qa.seconds
-        whole = (ours, run.cpu + qa.cpu, plain, divide(plain, ours), least, ours / least)
-        rows.append([name, run.seconds, qa.seconds, *whole])
+    for (name, spent, least), plain in zip(measured, totals, strict=True):
+        ours = spent.at_once.seconds
+        whole = (ours, spent.at_once.cpu, plain, divide(plain, ours), least, ours / least)
+        rows.append([name, spent.run.seconds, spent.qa.seconds, *whole])
     print_table(
-        f"speed, {case.size}² pixels: yardstick / ours at least 12 at 4000² with cosmic rays, "
-        f"10 at 8000² without; ours / floor at most 4",
+        f"speed, {case.size}² pixels: yardstick at least 12 times run --qa at 4000² with cosmic "
+        f"rays, 10 at 8000² without; run --qa at most 4 times the floor",
         SPEED_COLUMNS,
         rows,
     )
@@ -98,16 +98,16 @@ def print_report(case: Case, out: Path) -> None:
 
 
 def measure_case(case: Case, only: Sequence[str]) -> Usage:
-    """Print the tables of one size; return what its run took, for the one of all sizes."""
+    """Print the tables of one size; return what `run --qa` took, for the one of all sizes."""
     yardstick = case.run_yardstick() if {"speed", "steps"} & set(only) else None
-    with case.run(case.config) as (out, run, qa):
+    with case.run(case.config) as (out, runs):
         if "steps" in only and yardstick:
             print_steps(case, yardstick.steps, out)
         if "report" in only:
             print_report(case, out)
         if "speed" in only:
-            print_speed(case, (run, qa), yardstick, out)
-    return run + qa
+            print_speed(case, runs, yardstick, out)
+    return runs.at_once
 
 
 def print_memory(cases: Sequence[Case], usages: Sequence[Usage]) -> None:
@@ -125,7 +125,7 @@ def print_memory(cases: Sequence[Case], usages: Sequence[Usage]) -> None:
             row += [value, divide(value, first[index])]
         rows.append(row)
     print_table(
-        "memory and cost of run and qa: peak at most 1000 MB, within 20 % of the first size's; "
+        "memory and cost of run --qa: peak at most 1000 MB, within 20 % of the first size's; "
         "s/Mpx within 25 %",
         (
             "size",
@@ -141,7 +141,7 @@ def print_memory(cases: Sequence[Case], usages: Sequence[Usage]) -> None:
 
 
 def print_processes(case: Case) -> None:
-    """Compare one worker process with two."""
+    """Compare one worker process with two, and say what two cores give to such work at best."""
     measured = {workers: case.run_workers(workers) for workers in (1, 2)}
     ratios = [one / two for one, two in zip(measured[1], measured[2], strict=True)]
     print_table(
@@ -151,6 +151,12 @@ def print_processes(case: Case) -> None:
             *((f"--workers {number}", *spent) for number, spent in measured.items()),
             ("1/2", *ratios),
         ],
+    )
+    alone, together = case.run_side_by_side(1), case.run_side_by_side(2)
+    print(
+        f"two runs of one thread side by side: {together:.3g} s, one by itself {alone:.3g} s: "
+        f"this machine does at most {2 * alone / together:.3g} times as much at once",
+        flush=True,
     )
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import tomllib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,23 @@ class Yardstick:
 
 
 @dataclass(frozen=True)
+class Runs:
+    """Our commands, measured.
+
+    Attributes
+    ----------
+    run, qa
+        One after the other.
+    at_once
+        The two as one command, `run --qa`.
+    """
+
+    run: Usage
+    qa: Usage
+    at_once: Usage
+
+
+@dataclass(frozen=True)
 class Case:
     """A simulated galaxy in `data/sim{size}`."""
 
@@ -74,11 +92,14 @@ class Case:
         run_python("tests.benchmarks.prepare", self.size, self.directory)
 
     @contextmanager
-    def run(self, config: Path) -> Iterator[tuple[Path, Usage, Usage]]:
-        """Give the directory of a finished run, what the run took and what measuring nebulae."""
+    def run(self, config: Path) -> Iterator[tuple[Path, Runs]]:
+        """Give the directory of a finished run with its nebulae, and what the commands took."""
+        with fresh_directory(self.data / f"out{self.size}") as out:
+            at_once = run_cli("run", config, "--out", out, "--qa", "--no-report", *THREADS)
         with fresh_directory(self.data / f"out{self.size}") as out:
             run = run_cli("run", config, "--out", out, *THREADS)
-            yield out, run, run_cli("qa", out, "--no-report", *THREADS)
+            qa = run_cli("qa", out, "--no-report", *THREADS)
+            yield out, Runs(run, qa, at_once)
 
     def run_workers(self, workers: int) -> tuple[float, float]:
         """Return the seconds of the command on local processes, and of the run on ready ones."""
@@ -87,6 +108,18 @@ class Case:
         with fresh_directory(self.data / f"out{self.size}") as out:
             ready = run_python("tests.benchmarks.processes", self.config, out, workers)
         return command.seconds, float(ready.said.split()[-1])
+
+    def run_side_by_side(self, number: int) -> float:
+        """Return the seconds of so many runs of one thread at the same time, each its own work."""
+
+        def run(index: int) -> None:
+            with fresh_directory(self.data / f"out{self.size}_{index}") as out:
+                run_cli("run", self.config, "--out", out, "--threads", 1)
+
+        started = perf_counter()
+        with ThreadPoolExecutor(number) as pool:
+            list(pool.map(run, range(number)))
+        return perf_counter() - started
 
     def run_yardstick(self) -> Yardstick | None:
         """Run the plain recipe, without cosmic rays where they take hours; None if too large."""

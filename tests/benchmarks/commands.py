@@ -36,10 +36,6 @@ class Usage:
     peak: float
     said: str = ""
 
-    def __add__(self, other: "Usage") -> "Usage":
-        cpu, peak = self.cpu + other.cpu, max(self.peak, other.peak)
-        return Usage(self.seconds + other.seconds, cpu, peak, self.said + other.said)
-
 
 def run_python(module: str, *arguments: str | int | Path) -> Usage:
     """Run `python -m module arguments` in the repository, importing included.

@@ -1,0 +1,15 @@
+"""Configurations as files, which is what the command line takes."""
+
+import json
+
+from phangs_xr.config import load_config
+
+
+def write_config(path, template, *, galaxy="ngc0628", without=(), **output):
+    """Write the configuration of a field elsewhere, with the same inputs and another output."""
+    given = load_config(template).inputs.given
+    inputs = [f'{name} = "{one.path}"' for name, one in given.items() if name not in without]
+    rest = [f"{name} = {json.dumps(value)}" for name, value in output.items()]
+    lines = [f'galaxy = "{galaxy}"', "[inputs]", *inputs, "[output]", *rest]
+    path.write_text("\n".join(lines))
+    return path

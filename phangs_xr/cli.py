@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -42,7 +43,9 @@ Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Local wor
 Scheduler = Annotated[
     str | None, typer.Option("--scheduler", help="Address of a Dask cluster's scheduler.")
 ]
-Memory = Annotated[str | None, typer.Option("--memory", help="Memory to stay within, such as 4GB.")]
+Memory = Annotated[
+    str | None, typer.Option("--memory", help="Memory for each process to stay within, as 4GB.")
+]
 Chunk = Annotated[
     int | None, typer.Option("--chunk", help="Side of a chunk, a multiple of 100 pixels.")
 ]
@@ -56,6 +59,9 @@ Directory = Annotated[
 
 FIELDS_AT_ONCE = 4
 """Fields that share a cluster at a time: enough to keep it busy while one of them plans."""
+
+STOPPED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 _CHECKING = Lock()
 """One field is checked at a time: the libraries that draw are not made for threads."""
@@ -119,7 +125,11 @@ def init(
             )
             raise InputError(message)
     text = write_config(galaxy.replace(" ", "").lower(), found, path.absolute().parent)
-    path.write_text(text, encoding="utf-8")
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        message = f"{path}: expected a place for a new file, found: {error.strerror}: correct it"
+        raise InputError(message) from None
     show_line(f"wrote {path} with {', '.join(found) or 'no inputs yet'}")
 
 
@@ -184,8 +194,6 @@ def run(
         )
     if out is not None and len(configs) > 1:
         raise InputError("--out: expected one configuration with it, found several: leave it out")
-    if workers is not None and scheduler is not None:
-        raise InputError("expected --workers or --scheduler, found both: leave one out")
     with _make_runner(quiet, workers, scheduler, memory, chunk, threads) as runner:
 
         def run_and_check(config: Path) -> None:
@@ -272,9 +280,17 @@ def _make_runner(
     from phangs_xr.memory import choose_chunk
     from phangs_xr.runner import Runner
 
-    side = choose_chunk(memory, chunk, workers or threads)
-    with ProgressReport(quiet, side**2 / 1e6) as report, _connect(workers, scheduler) as client:
-        yield Runner(client, threads, side, report.start, remote=scheduler is not None)
+    given = {"--workers": workers, "--scheduler": scheduler, "--threads": threads}
+    found = [name for name, value in given.items() if value is not None]
+    if len(found) > 1:
+        raise InputError(f"expected one of {', '.join(given)}, found {' and '.join(found)}")
+    if scheduler is None:
+        side = choose_chunk(memory, chunk, threads if workers is None else 1)
+    with _connect(workers, scheduler) as client:
+        if scheduler is not None:
+            side = choose_chunk(memory, chunk, max(client.nthreads().values(), default=1))
+        with ProgressReport(quiet, side**2 / 1e6) as report:
+            yield Runner(client, threads, side, report.start, remote=scheduler is not None)
 
 
 @contextmanager
@@ -327,16 +343,29 @@ def _run_many(
             run_one(config)
         except Exception as error:  # any failure of one field is that field's alone
             if debug:
-                raise
-            return f"failed: {error}"
+                traceback.print_exc()
+            kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+            return f"failed: {kind}{error}"
         return "done"
 
-    with ThreadPoolExecutor(at_once) as pool:
-        results = list(pool.map(attempt, configs))
+    # In this thread if it is one at a time, where Ctrl-C reaches the field at work.
+    results = [*map(attempt, configs)] if at_once == 1 else _map_at_once(attempt, configs, at_once)
     show_table("fields", ("configuration", "result"), zip(configs, results, strict=True))
     failed = [str(config) for config, text in zip(configs, results, strict=True) if text != "done"]
     if failed:
         raise InputError(f"{len(failed)} of {len(configs)} fields failed: {', '.join(failed)}")
+
+
+def _map_at_once(
+    function: Callable[[Path], str], configs: Sequence[Path], at_once: int
+) -> list[str]:
+    """Call a function for several fields at a time; Ctrl-C does not wait for those at work."""
+    pool = ThreadPoolExecutor(at_once)
+    try:
+        return list(pool.map(function, configs))
+    finally:
+        # Of those still at work the tasks are dropped when the cluster is left.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _check(directory: str | Path, runner: Any, report: bool, out: Path | None = None) -> None:
@@ -358,12 +387,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         report_error(str(error))
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
-        report_error("stopped: the next run completes what is not finished")
-        sys.exit(130)
+        code = STOPPED
     except Exception as error:
         # Typer brings its own copy of click, whose exceptions it does not export.
         if not hasattr(error, "format_message"):
             raise
         report_error(error.format_message())
         sys.exit(2)
+    # Some versions of Typer raise what Ctrl-C raises, others return its code.
+    if code == STOPPED:
+        report_error("stopped: the next run completes what is not finished")
     sys.exit(code if isinstance(code, int) else 0)

@@ -174,6 +174,9 @@ def load_config(path: str | Path) -> Config:
     except IsADirectoryError:
         message = f"{path}: expected a configuration file (TOML), found a directory"
         raise InputError(message) from None
+    except OSError as error:
+        message = f"{path}: expected a configuration file that can be read, found: {error.strerror}"
+        raise InputError(message) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"{path}: expected TOML, found: {error}"
         raise InputError(message) from None
@@ -206,15 +209,21 @@ def make_config(content: Mapping[str, Any], path: Path | None = None) -> Config:
         inputs=inputs,
         recipe=document.recipe,
         options={step.name: _make_options(step, options[step.name], where) for step in steps},
-        output=_place_store(document.output, base),
+        output=_place_store(document.output, base, where),
         path=path,
     )
 
 
-def _place_store(output: Output, base: Path) -> Output:
+def _place_store(output: Output, base: Path, where: Path) -> Output:
     """Let the path of a store, unlike a URL, count from the configuration."""
     if output.store is None or "://" in output.store:
         return output
+    if not output.store.rstrip("/").endswith(".zarr"):
+        message = (
+            f"{where}: [output] store should be a path or URL that ends in .zarr, found "
+            f"{output.store!r}: name the store itself"
+        )
+        raise InputError(message)
     return output.model_copy(update={"store": str(base / output.store)})
 
 
@@ -279,7 +288,7 @@ def _read_throughput(values: dict[str, Any], base: Path, where: Path) -> None:
         return
     try:
         curve = np.loadtxt(base / name, usecols=(0, 1), ndmin=2)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         message = (
             f"{where}: [options.convert_units] throughput should be a text file with wavelength "
             f"[Angstrom] and throughput in its first two columns, found {name}: {error}"

@@ -185,6 +185,8 @@ def _digest_input(name: str, one: Input, known: Mapping[str, Any]) -> dict[str, 
     except FileNotFoundError:
         message = f"{name}: expected a file, found none at {one.path}: correct the path"
         raise InputError(message) from None
+    if not one.path.is_file():
+        raise InputError(f"{name}: expected a file, found a directory at {one.path}: name the file")
     found = {"path": str(one.path), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
     same = all(known.get(key) == value for key, value in found.items())
     content = known["sha256"] if same else _digest_file(one.path)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
+
+from dask.system import CPU_COUNT
 
 from phangs_xr.errors import InputError
 from phangs_xr.lazy import DEFAULT_CHUNK
@@ -23,7 +24,7 @@ _UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 
 def count_threads(threads: int | None) -> int:
     """Return how many threads a run uses when so many are asked for."""
-    return threads or len(os.sched_getaffinity(0))
+    return threads or CPU_COUNT
 
 
 def estimate_peak(chunk: int, threads: int) -> float:

@@ -16,6 +16,7 @@ from typing import Any
 from dask.base import compute
 from dask.callbacks import Callback
 from dask.delayed import delayed
+from dask.system import CPU_COUNT
 from dask.threaded import get as get_threaded
 from threadpoolctl import threadpool_limits
 
@@ -43,7 +44,7 @@ class Runner:
     client
         Of a Dask cluster; threads of this process if None.
     threads
-        How many of this process's threads; dask's own choice if None.
+        How many of this process's threads; one for each of the machine's cores if None.
     chunk
         Side of the tiles [pixel].
     on_start
@@ -110,15 +111,19 @@ class Runner:
             groups = [parts[i : i + FAN_IN] for i in range(0, len(parts), FAN_IN)]
             parts = [delayed(_merge, pure=False)(merge, group) for group in groups]
         report = self.on_start(title, len(leaves))
-        _return_memory()
         root = parts[0] if merge is not None else None
-        if self.client is not None:
-            return self._run_on_cluster(title, leaves, root, report)
-        names = {leaf.key for leaf in leaves}
-        # Tasks run side by side already; more threads for their matrix products get in the way.
-        with _Progress(names, report), threadpool_limits(1, user_api="blas"):
-            results = compute(*parts, scheduler=get_threaded, num_workers=self.threads)
-        return results[0] if root is not None else None
+        try:
+            if self.client is not None:
+                return self._run_on_cluster(title, leaves, root, report)
+            names = {leaf.key for leaf in leaves}
+            # Tasks run side by side already; more threads for their matrix products hinder them.
+            with _Progress(names, report), threadpool_limits(1, user_api="blas"):
+                # Not left to dask, which takes more outside the main thread.
+                number = self.threads or CPU_COUNT
+                results = compute(*parts, scheduler=get_threaded, num_workers=number)
+            return results[0] if root is not None else None
+        finally:
+            _return_memory()
 
     def _run_on_cluster(self, title: str, leaves: Sequence[Any], root: Any, report: Advance) -> Any:
         from distributed import KilledWorker, as_completed
@@ -180,7 +185,7 @@ def _keep_memory() -> None:
 
 
 def _return_memory() -> None:
-    """Have glibc hand what is free back to the system, so that the next pass begins afresh."""
+    """Have glibc hand what is free back to the system, so that what comes next begins afresh."""
     _call_glibc("malloc_trim", 0)
 
 

@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from astropy.io import fits
 
 from phangs_xr.cli import main
+from phangs_xr.errors import InputError
 from tests.configs import write_config
 
 CONFIG = """
@@ -456,6 +459,81 @@ def test_run__qa_draws_the_report_of_each_field(small, tmp_path, capsys, monkeyp
     page = (tmp_path / "good/f555w_f814w/qa/report.html").read_text()
     assert "Most discrepant nebulae" in page
     assert "Not shown" not in page
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--workers", "2", "--threads", "2"), ("--scheduler", "tcp://x:1", "--workers", "2")],
+)
+@pytest.mark.parametrize("command", ["run", "qa"])
+def test_command_line__places_to_work_do_not_combine(field, tmp_path, capsys, command, options):
+    line = refuse(capsys, tmp_path, command, field, *options)
+    assert "expected one of --workers, --scheduler, --threads, found " in line
+    assert f"{options[2]} and" in line or f"and {options[2]}" in line
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("[inputs]", '[output]\nstore = "maps"\n[inputs]', r"ends in \.zarr, found 'maps'"),
+        ("[inputs]", "[options.convert_units]\nthroughput = 5\n[inputs]", "throughput should be"),
+        ("[inputs]", '[inputs]\nnebula_catalogue = "data"', "expected a file, found a directory"),
+    ],
+)
+def test_run__unusable_configuration(field, tmp_path, capsys, old, new, expected):
+    field.write_text(field.read_text().replace(old, new))
+    assert re.search(expected, refuse(capsys, tmp_path, "run", field))
+
+
+def test_run__configuration_that_cannot_be_read(field, tmp_path, capsys):
+    line = refuse(capsys, tmp_path, "run", field / "inside.toml")
+    assert "expected a configuration file that can be read, found: Not a directory" in line
+
+
+def test_init__no_such_place(tmp_path, capsys):
+    line = refuse(capsys, tmp_path, "init", "ngc628", "--output", tmp_path / "none" / "x.toml")
+    assert "expected a place for a new file, found: No such file" in line
+
+
+def stop_run(first, *arguments, cwd):
+    """Interrupt a run when its first field has a store; return exit code and last words."""
+    command = [sys.executable, "-m", "phangs_xr", "run", *map(str, arguments), "--quiet"]
+    process = subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, text=True)
+    while not first.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    return process.returncode, said
+
+
+@pytest.mark.parametrize("options", [(), ("--workers", 1)])
+def test_run_many__stops_when_told_to(simulated, tmp_path, options):
+    configs = [
+        write_config(
+            tmp_path / f"{name}.toml", simulated, galaxy=name, without=["nebula_catalogue"]
+        )
+        for name in ("one", "two", "three", "four", "five")
+    ]
+    first = tmp_path / "one/f555w_f814w/one.zarr/hst"
+    code, said = stop_run(first, *configs, "--chunk", 100, *options, cwd=tmp_path)
+    assert code == 130
+    assert (
+        said.splitlines()[-1] == "phangs-xr: stopped: the next run completes what is not finished"
+    )
+    assert not (tmp_path / "one/f555w_f814w/one_fits.csv").exists()
+    assert not (tmp_path / "five").exists()
+
+
+def test_run_many__debug_shows_the_traceback_and_goes_on(field, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bad = tmp_path / "bad.toml"
+    bad.write_text(field.read_text().replace("cont_f555w", "nothing"))
+    with pytest.raises(InputError):
+        main(["run", str(bad), str(field), "--debug", "--quiet"])
+    captured = capsys.readouterr()
+    assert "Traceback" in captured.err
+    assert re.search(r"field.toml +│ done", captured.out)
 
 
 def test_run__no_report_without_qa(field, tmp_path, capsys):

@@ -8,6 +8,7 @@ import xarray as xr
 from astropy.wcs import WCS
 
 from phangs_xr.qa.registration import measure_shift
+from phangs_xr.runner import Runner
 from phangs_xr.schema import FLUX
 from phangs_xr.sky import Grid, format_wcs
 
@@ -136,3 +137,10 @@ def test_a_map_of_noise_alone_is_not_said_to_match():
     field = make_field(1, (0, 0), sources=0, noise=50)
     found = measure_shift(field)
     assert not found["shift_error"] < 0.05
+
+
+def test_cluster_and_smaller_tiles_find_the_same(checked, client):
+    field, *_, whole = checked
+    assert measure_shift(field, Runner(client)) == whole
+    tiled = measure_shift(field, Runner(threads=1, chunk=100))
+    assert tiled == pytest.approx(whole, abs=1e-5)

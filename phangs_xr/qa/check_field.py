@@ -82,7 +82,7 @@ def _check(
         papers.draw(found)
     if nebulae is not None:
         # Not beside the rest: it holds MUSE's images several times over.
-        numbers["shift"] = measure_shift(field)
+        numbers["shift"] = measure_shift(field, runner)
         store = FieldStore(location)
         store.write_table(nebulae)
         store.summarize()

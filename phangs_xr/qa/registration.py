@@ -8,23 +8,25 @@ taken from both maps first. The uncertainty comes from drawing blocks of the fie
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot
 
 import numpy as np
 import scipy
 import xarray as xr
-from dask.threaded import get as get_threaded
 from numpy.typing import NDArray
 
 from phangs_xr.counts import MAD_TO_STD
-from phangs_xr.lazy import chunk_image, map_tiles
+from phangs_xr.lazy import map_tiles
+from phangs_xr.runner import Runner
 from phangs_xr.sky import Grid, get_grid
 from phangs_xr.steps.regrid_muse import PAD, resample_window
+from phangs_xr.tiles import Tile, list_tiles, read_overlap, read_window
 
 _log = logging.getLogger(__name__)
 
-Image = NDArray[np.float64]
+Image = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
 SHIFT_LIMIT = 0.1
@@ -53,17 +55,18 @@ ITERATIONS = 30
 CONVERGED = 1e-4
 """Step of the fit [MUSE pixel] below which it is done."""
 
-TILE = 300
-"""MUSE pixels along the side of a tile: about 1500 HST pixels."""
 
-
-def measure_shift(field: xr.DataTree, *, seed: int = 1) -> dict[str, float]:
+def measure_shift(
+    field: xr.DataTree, runner: Runner | None = None, *, seed: int = 1
+) -> dict[str, float]:
     """Measure how far MUSE's H-alpha map lies from HST's.
 
     Parameters
     ----------
     field
         `/hst` with `halpha_smoothed`, `/muse` with `musehalpha`.
+    runner
+        Where to bring HST's map onto MUSE's grid; threads of this process if None.
     seed
         Of the resampling that gives the uncertainty.
 
@@ -83,7 +86,7 @@ def measure_shift(field: xr.DataTree, *, seed: int = 1) -> dict[str, float]:
     if hst is None or muse is None:
         return _report(np.full(2, np.nan), np.full((1, 2), np.nan), 0, 0)
     grid = get_grid(muse)
-    maps = _crop(_bring_to_muse(hst, muse), muse.values.astype(np.float32))
+    maps = _crop(_bring_to_muse(hst, muse, runner or Runner()), muse.values.astype(np.float32))
     found = find_shift(*maps, float(np.sqrt(grid.pixel_area)))
     shift = _to_sky(found.shift[None], grid)[0]
     drawn = _to_sky(found.shift + _resample(found, seed), grid)
@@ -136,7 +139,7 @@ def find_shift(hst: Image, muse: Image, scale: float) -> FoundShift:
         return NOTHING
     # Pixels whose neighbours, too, have data: the spline of the moved image reaches further.
     inner = [_erode(np.isfinite(image), times) for image, times in zip(maps, (3, 2), strict=True)]
-    hst, muse = (np.nan_to_num(image) for image in maps)
+    hst, muse = (np.nan_to_num(image, copy=False) for image in maps)
     weights = 1 / (noise**2 + (MISMATCH * muse) ** 2)
     shift = _find_whole_shift(hst, muse, SEARCH / scale)
     splines = scipy.ndimage.spline_filter(hst, order=3, output=hst.dtype)
@@ -205,7 +208,7 @@ def _write_equations(hst: Image, muse: Image, weights: Image, block: int) -> tup
     spread = (weights * (hst - mean_hst) ** 2).sum()
     gain = (weights * (hst - mean_hst) * (muse - mean_muse)).sum() / max(spread, 1e-300)
     residual = muse - mean_muse - gain * (hst - mean_hst)
-    hst_slopes, muse_slopes = np.gradient(hst), np.gradient(muse)
+    muse_slopes = np.gradient(muse)
     edges = [np.arange(0, length, block) for length in hst.shape]
 
     def sum_blocks(image: Image) -> Image:
@@ -213,11 +216,12 @@ def _write_equations(hst: Image, muse: Image, weights: Image, block: int) -> tup
         return np.add.reduceat(rows, edges[1], 1).ravel()
 
     used = sum_blocks(weights) > 0
-    slopes = [
-        [sum_blocks(weights * hst_slopes[i] * muse_slopes[j])[used] for j in range(2)]
-        for i in range(2)
-    ]
-    scores = [sum_blocks(-weights * hst_slopes[i] * residual)[used] for i in range(2)]
+    slopes, scores = [], []
+    # One axis at a time: all slopes at once would hold each image twice more.
+    for axis in range(2):
+        weighted = weights * np.gradient(hst, axis=axis)
+        slopes.append([sum_blocks(weighted * slope)[used] for slope in muse_slopes])
+        scores.append(sum_blocks(-weighted * residual)[used])
     return np.moveaxis(np.array(slopes), -1, 0), np.array(scores).T
 
 
@@ -247,21 +251,37 @@ def _find(field: xr.DataTree, node: str, name: str) -> xr.DataArray | None:
     return images.to_dataset().get(name) if images is not None else None
 
 
-def _bring_to_muse(halpha_smoothed: xr.DataArray, musehalpha: xr.DataArray) -> Image:
+@dataclass(frozen=True)
+class _Maps:
+    """What the tasks that bring HST's map onto MUSE's grid share, lazily opened."""
+
+    halpha_smoothed: xr.DataArray
+    musehalpha: xr.DataArray
+
+
+def _bring_to_muse(hst: xr.DataArray, muse: xr.DataArray, runner: Runner) -> Image:
     """Sample the smoothed HST map at MUSE's pixel centres, as flux per MUSE pixel."""
-    # MUSE's PSF is several times its pixel, so the samples hold all there is.
-    factor = get_grid(musehalpha).pixel_area / get_grid(halpha_smoothed).pixel_area
-    sampled = map_tiles(
-        resample_window,
-        chunk_image(halpha_smoothed) if halpha_smoothed.chunks is None else halpha_smoothed,
-        chunk_image(musehalpha, TILE),
-        pad=PAD,
-        order="bilinear",
-        factor=factor,
-    )
-    # MUSE's grid is small; a scheduler by name would load `distributed` to ask for a cluster.
-    brought: Image = sampled.compute(scheduler=get_threaded).values.astype(np.float32)
+    ratio = np.sqrt(get_grid(muse).pixel_area / get_grid(hst).pixel_area)
+    tiles = list_tiles((muse.shape[0], muse.shape[1]), max(round(runner.chunk / ratio), 1))
+    parts = runner.run("measure shift", _sample_tile, _Maps(hst, muse), tiles, _join_parts)
+    brought = np.empty(muse.shape, dtype=np.float32)
+    for tile, part in parts:
+        brought[tile.ys, tile.xs] = part
     return brought
+
+
+def _sample_tile(maps: _Maps, tile: Tile) -> list[tuple[Tile, Image]]:
+    hst, muse = maps.halpha_smoothed, maps.musehalpha
+    window = read_overlap(hst, get_grid(muse), tile)
+    # MUSE's PSF is several times its pixel, so the samples hold all there is.
+    factor = get_grid(muse).pixel_area / get_grid(hst).pixel_area
+    like = read_window(muse, tile)
+    sampled = map_tiles(resample_window, window, like, pad=PAD, order="bilinear", factor=factor)
+    return [(tile, sampled.values)]
+
+
+def _join_parts(results: Sequence[list[tuple[Tile, Image]]]) -> list[tuple[Tile, Image]]:
+    return [part for result in results for part in result]
 
 
 def _crop(hst: Image, muse: Image) -> tuple[Image, Image]:

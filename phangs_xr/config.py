@@ -6,7 +6,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -241,13 +241,6 @@ def suggest_name(name: str, known: Iterable[str]) -> str:
     known = list(known)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-
-
-def with_options(config: Config, step: str, **changes: Any) -> Config:
-    """Return a configuration with some options of one step changed."""
-    chosen = next(one for one in config.steps if one.name == step)
-    changed = replace(config.get_options(chosen), **changes)
-    return replace(config, options={**config.options, step: changed})
 
 
 def _check_known(found: Iterable[str], known: Iterable[str], what: str) -> None:

@@ -10,17 +10,15 @@ to be imported.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log, sqrt
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from phangs_xr.filters import find_peaks
+from phangs_xr.filters import FWHM_TO_SIGMA, find_peaks
 
 Image = NDArray[np.floating]
 _Floats = NDArray[np.float64]
-
-FWHM_TO_SIGMA = 1 / (2 * sqrt(2 * log(2)))
 
 SHARPNESS = (0.2, 1.0)
 """Of sources: hot pixels are sharper, extended ones duller (IRAF's limits)."""

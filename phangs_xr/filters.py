@@ -1,6 +1,6 @@
 """Local filters that know about missing pixels: Gaussian smoothing and filling, dilation."""
 
-from math import isqrt
+from math import isqrt, log, sqrt
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.floating]
 Mask = NDArray[np.bool_]
+
+FWHM_TO_SIGMA = 1 / (2 * sqrt(2 * log(2)))
+"""Of a Gaussian."""
 
 
 def smooth_gaussian(image: Image, sigma: float, radius: int, wanted: Mask | None = None) -> Image:

@@ -82,10 +82,6 @@ class Plan:
         """The steps that are not done."""
         return tuple(step for step in self.steps if not step.done)
 
-    def get(self, name: str) -> PlannedStep:
-        """Return a step by its name."""
-        return next(step for step in self.steps if step.name == name)
-
 
 def order_steps(steps: Sequence[Step]) -> list[Step]:
     """Return the steps such that each comes after those that make what it takes.

@@ -25,7 +25,6 @@ from phangs_xr.qa.draw import (
     put_on_paper,
     style,
 )
-from phangs_xr.qa.nebula_table import FULL
 from phangs_xr.qa.outlines import trace_nebula
 from phangs_xr.qa.products import find_product, require_columns
 from phangs_xr.qa.reduce import reduce_image
@@ -71,7 +70,7 @@ def rank_nebulae(nebulae: xr.Dataset, product: str = "anchored") -> NDArray[np.i
     covered = np.ones(nebulae.sizes["nebula"], dtype=bool)
     for name in ("coverage_hst", "coverage_muse"):
         if name in nebulae.variables:
-            covered &= nebulae[name].values >= FULL
+            covered &= nebulae[name].values == 1
     flux, muse = nebulae[f"flux_{product}"].values, nebulae["flux_muse"].values
     known = np.flatnonzero(covered & np.isfinite(flux) & np.isfinite(muse))
     with np.errstate(divide="ignore", invalid="ignore"):

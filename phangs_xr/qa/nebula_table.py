@@ -22,9 +22,6 @@ NAMES = {
     "fit_anchored": "line-anchored HST",
 }
 
-FULL = 0.999
-"""Covered fraction from which a nebula counts as whole."""
-
 Column = NDArray[Any]
 
 
@@ -98,7 +95,7 @@ def classify_nebulae(nebulae: xr.Dataset) -> Column:
         groups[:] = [_name_class(column, value) for value in nebulae[column].values.tolist()]
     for name in ("coverage_hst", "coverage_muse"):
         if name in nebulae.variables:
-            groups[~(nebulae[name].values >= FULL)] = "partly covered"
+            groups[nebulae[name].values != 1] = "partly covered"
     return groups.astype(str)
 
 

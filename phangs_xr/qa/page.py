@@ -31,7 +31,6 @@ td.text { overflow-wrap: break-word; max-width: 40rem; }
            margin: .6rem 0; max-width: 60rem; }
 .note { color: #666; }
 .figure { overflow-x: auto; }
-.figure img { max-width: 100%; height: auto; }
 footer { margin-top: 3rem; color: #666; font-size: .85rem; }
 """
 
@@ -136,14 +135,6 @@ def format_warning(text: str) -> str:
 def format_note(text: str) -> str:
     """Return a remark of plain text."""
     return f'<p class="note">{escape(text)}</p>'
-
-
-def format_image(png: str, description: str) -> str:
-    """Return a picture, given in base64, that the page itself holds."""
-    return (
-        f'<div class="figure"><img alt="{escape(description)}" src="data:image/png;base64,{png}">'
-        "</div>"
-    )
 
 
 def format_plot(place: str) -> str:

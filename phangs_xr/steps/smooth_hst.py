@@ -6,19 +6,17 @@ Both point-spread functions count as Gaussian. Missing pixels carry no weight an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, log, sqrt
+from math import ceil, sqrt
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
-from phangs_xr.filters import smooth_gaussian
+from phangs_xr.filters import FWHM_TO_SIGMA, smooth_gaussian
 from phangs_xr.labels import label_product, require_products
 from phangs_xr.lazy import map_halo
 from phangs_xr.sky import Grid
-
-FWHM_TO_SIGMA = 1 / (2 * sqrt(2 * log(2)))
 
 REACH = 5.0
 """Kernel half-width [σ]: at 4σ the smoothed image is off by 4e-4 of its range."""

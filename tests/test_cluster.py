@@ -263,6 +263,22 @@ def test_fields_share_a_cluster_and_one_that_fails_stops_no_other(
     assert_same_bits(tmp_path / "one/f555w_f814w", tmp_path / "threads")
 
 
+def test_fields_are_checked_on_their_cluster(small, two_workers, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("one", "two", "alone"):
+        write_config(tmp_path / f"{name}.toml", small, galaxy=name, without=["nebula_catalogue"])
+    options = ["--qa", "--no-report", "--chunk", "100", "--quiet"]
+    address = two_workers.scheduler.address
+    for places in (["one.toml", "two.toml", "--scheduler", address], ["alone.toml"]):
+        with pytest.raises(SystemExit, match="0"):
+            main(["run", *places, *options])
+    one, two, alone = (
+        (tmp_path / name / "f555w_f814w/qa/numbers.json").read_text()
+        for name in ("one", "two", "alone")
+    )
+    assert one == two == alone
+
+
 def test_graph_is_as_large_as_the_tiles(threads, passes):
     assert len(passes) >= 5
     for title, tiles, tasks, _ in passes:

@@ -166,7 +166,7 @@ def plan(
         show_line(f"pass: {title}: {tasks} chunks, 1 task each")
     peak = estimate_peak(side, count_threads(threads))
     show_line(
-        f"to write: {count_bytes(ready) / 1e9:.2f} GB before compression; "
+        f"to write: {sum(count_bytes(ready)) / 1e9:.2f} GB before compression; "
         f"peak memory expected: {peak / 1e9:.2f} GB with chunks of {side} pixels"
     )
 

@@ -45,6 +45,8 @@ class Field:
         Its Zarr store.
     plan
         What is done and what is to do.
+    catalogue
+        The nebula catalogue's rows of this galaxy, None without one.
     """
 
     config: Config
@@ -53,6 +55,7 @@ class Field:
     out: Path
     store: FieldStore
     plan: Plan
+    catalogue: xr.Dataset | None = None
 
     @property
     def fits_names(self) -> tuple[str, ...]:
@@ -136,7 +139,14 @@ def prepare_field(
     inputs = digest_inputs(config, attrs.get("inputs", {}))
     digests = {name: one["digest"] for name, one in inputs.items()}
     plan = make_plan(config, digests, attrs.get("records", {}), store.has_image, force, VERSION)
-    return Field(config, images, inputs, directory, store, plan)
+    return Field(config, images, inputs, directory, store, plan, _read_catalogue(config))
+
+
+def _read_catalogue(config: Config) -> xr.Dataset | None:
+    given = config.inputs.nebula_catalogue
+    if given is None:
+        return None
+    return read_catalogue(given.path, config.galaxy, hdu=1 if given.hdu is None else given.hdu)
 
 
 def open_field(config: Config | str | Path) -> xr.DataTree:
@@ -173,28 +183,27 @@ def open_field(config: Config | str | Path) -> xr.DataTree:
     muse = muse.assign(load_nebulae(*masks, muse.get("musehalpha")))
     if muse.data_vars:
         nodes["/muse"] = muse
-    if config.inputs.nebula_catalogue is not None:
-        nodes["/nebulae"] = read_catalogue(config.inputs.nebula_catalogue.path, config.galaxy)
+    catalogue = _read_catalogue(config)
+    if catalogue is not None:
+        nodes["/nebulae"] = catalogue
     return xr.DataTree.from_dict(nodes)
 
 
-def count_bytes(ready: Field, *, local: bool = False) -> int:
-    """Return the bytes that the pending steps will write, before compression.
+def count_bytes(ready: Field) -> tuple[int, int]:
+    """Return the bytes that the pending steps will write into the store, uncompressed, and as FITS.
 
     Parameters
     ----------
     ready
         The field.
-    local
-        Leave out what goes to an object store.
     """
-    grids, total = ready.grids, 0
-    stored = 0 if local and "://" in ready.store.location else 1
+    grids, stored, exported = ready.grids, 0, 0
     for one in ready.plan.pending:
         for name in one.outputs:
             rows, columns = grids[PRODUCTS[name].grid].shape
-            total += 4 * rows * columns * (stored + (name in ready.fits_names))
-    return total
+            stored += 4 * rows * columns
+            exported += 4 * rows * columns * (name in ready.fits_names)
+    return stored, exported
 
 
 def list_passes(ready: Field, chunk: int) -> list[tuple[str, int]]:

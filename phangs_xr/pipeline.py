@@ -15,7 +15,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -29,7 +29,7 @@ from phangs_xr.errors import InputError
 from phangs_xr.field import VERSION, Field, count_bytes, prepare_field
 from phangs_xr.inputs import BANDS
 from phangs_xr.io.fits import write_fits
-from phangs_xr.io.tables import read_catalogue, write_table
+from phangs_xr.io.tables import write_table
 from phangs_xr.io.zarr import open_store
 from phangs_xr.lazy import DEFAULT_CHUNK
 from phangs_xr.plan import Plan, find_dependants, list_stages
@@ -104,9 +104,9 @@ def run_field(ready: Field, runner: Runner) -> None:
     """Run a prepared field; see `run`."""
     if runner.chunk < 100 or runner.chunk % 100:
         raise InputError(f"chunk should be a multiple of 100 pixels, found {runner.chunk}")
-    _check_space(ready)
     try:
         with _hold_directory(ready.out, ready.config.galaxy):
+            _check_space(ready)
             _write_head(ready)
             stages = list_stages(ready.plan)
             for name in {stage.grid for stage in stages}:
@@ -128,7 +128,11 @@ def run_field(ready: Field, runner: Runner) -> None:
 
 def _write_head(ready: Field) -> None:
     """Write who made the store; drop what is about to be made again, and what no longer holds."""
-    records = _keep_records(ready.plan, ready.config.steps, ready.store.read_records())
+    before = ready.store.read_attrs()
+    records = _keep_records(ready.plan, ready.config.steps, before.get("records", {}))
+    # Of an input that is no longer given, products may be left that still hold.
+    used = {name for record in records.values() for name in record["inputs"]}
+    inputs = {name: one for name, one in before.get("inputs", {}).items() if name in used}
     ready.store.write_attrs(
         galaxy=ready.config.galaxy,
         recipe=ready.config.recipe,
@@ -137,10 +141,13 @@ def _write_head(ready: Field) -> None:
             "python": platform.python_version(),
             **{name: version(name) for name in _LIBRARIES},
         },
-        inputs={name: dict(one) for name, one in ready.inputs.items()},
+        inputs=inputs | {name: dict(one) for name, one in ready.inputs.items()},
         records=records,
     )
     _drop_products(ready, records)
+    if ready.plan.pending:
+        # What was measured of the old images is worthless.
+        ready.store.drop_table()
     for image in ready.images.values():
         for name in BANDS[1:]:
             if image is ready.images.get(name):
@@ -192,13 +199,12 @@ def _export_fits(ready: Field) -> None:
 
 def _write_tables(ready: Field) -> None:
     """Write the catalogue's rows into the store, and the measured numbers beside it."""
-    catalogue = ready.config.inputs.nebula_catalogue
-    if catalogue is not None:
-        digest = ready.inputs["nebula_catalogue"]["digest"]
-        # New images make old measurements on them worthless: only the catalogue's rows stay.
-        if ready.plan.pending or ready.store.read_attrs().get("nebulae") != digest:
-            ready.store.write_table(read_catalogue(catalogue.path, ready.config.galaxy))
-            ready.store.write_attrs(nebulae=digest)
+    digest = ready.inputs.get("nebula_catalogue", {}).get("digest")
+    if ready.store.read_attrs().get("nebulae") != digest:
+        if ready.catalogue is None:
+            ready.store.drop_table()
+        else:
+            ready.store.write_table(ready.catalogue, digest)
     makers = {name: one.name for one in ready.plan.steps for name in one.step.numbers}
     rows = [
         (makers[name], name, value, NUMBERS[name].units, NUMBERS[name].long_name)
@@ -213,20 +219,27 @@ def _write_tables(ready: Field) -> None:
 
 
 def _check_space(ready: Field) -> None:
-    """Refuse to begin what the disk has no room for."""
-    existing = next(path for path in (ready.out, *ready.out.parents) if path.exists())
-    free, needed = shutil.disk_usage(existing).free, count_bytes(ready, local=True)
-    if needed > free:
-        message = (
-            f"{ready.out}: {needed / 1e9:.2f} GB are needed for the products, found "
-            f"{free / 1e9:.2f} GB free: free some, or limit [output] products and fits"
-        )
-        raise InputError(message)
+    """Refuse to begin what a disk has no room for."""
+    location = ready.store.location
+    places = [Path(location)] if "://" not in location else []
+    needed: dict[int, int] = {}
+    for place, size in zip((ready.out, *places), reversed(count_bytes(ready)), strict=False):
+        existing = next(path for path in (place, *place.parents) if path.exists())
+        disk = existing.stat().st_dev
+        needed[disk] = needed.get(disk, 0) + size
+        free = shutil.disk_usage(existing).free
+        if needed[disk] > free:
+            message = (
+                f"{place}: {needed[disk] / 1e9:.2f} GB are needed for the products, found "
+                f"{free / 1e9:.2f} GB free: free some, or limit [output] products and fits"
+            )
+            raise InputError(message)
 
 
 @contextmanager
 def _hold_directory(out: Path, galaxy: str) -> Iterator[None]:
     """Keep other runs out of a directory; the lock goes with the process, whatever ends it."""
+    missing = [path for path in (out, *out.parents) if not path.exists()]
     out.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(out, os.O_RDONLY)
     try:
@@ -240,3 +253,7 @@ def _hold_directory(out: Path, galaxy: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+        # A run that is refused leaves no trace.
+        with suppress(OSError):
+            for path in missing:
+                path.rmdir()

@@ -1,6 +1,7 @@
-"""Configurations as files, which is what the command line takes."""
+"""Configurations like others, as files, which is what the command line takes, and with changes."""
 
 import json
+from dataclasses import replace
 
 from phangs_xr.config import load_config
 
@@ -13,3 +14,10 @@ def write_config(path, template, *, galaxy="ngc0628", without=(), **output):
     lines = [f'galaxy = "{galaxy}"', "[inputs]", *inputs, "[output]", *rest]
     path.write_text("\n".join(lines))
     return path
+
+
+def with_options(config, name, **changes):
+    """Return a configuration with some options of one step changed."""
+    step = next(one for one in config.steps if one.name == name)
+    changed = replace(config.get_options(step), **changes)
+    return replace(config, options={**config.options, name: changed})

@@ -16,13 +16,14 @@ from astropy.table import Table
 from astropy.wcs import WCS
 
 import phangs_xr
-from phangs_xr.config import load_config, with_options
+from phangs_xr.config import load_config
 from phangs_xr.errors import InputError
 from phangs_xr.inputs import open_inputs
 from phangs_xr.recipes import BARNES2023
 from phangs_xr.schema import NUMBERS, PRODUCTS
 from phangs_xr.sky import get_grid
 from tests import plain
+from tests.configs import with_options
 from tests.images import measure_range
 
 # The 18 of the issue and of DESIGN section 4, by hand.

@@ -213,11 +213,25 @@ class FieldStore:
             if name in found.variables
         }
 
-    def write_table(self, table: xr.Dataset) -> None:
-        """Write the nebulae, replacing those there are."""
-        self.write_attrs()
-        self.delete("nebulae")
+    def write_table(self, table: xr.Dataset, digest: str | None = None) -> None:
+        """Write the nebulae, replacing those there are.
+
+        Parameters
+        ----------
+        table
+            Along `nebula`.
+        digest
+            Of the catalogue whose rows are among it; that of the nebulae there are if None.
+        """
+        digest = digest or self.read_attrs().get("nebulae")
+        self.drop_table()
         copy_dataset(table, self.store, "nebulae")
+        self.write_attrs(nebulae=digest)
+
+    def drop_table(self) -> None:
+        """Remove the nebulae; until others are written, nothing vouches for a catalogue's rows."""
+        self.write_attrs(nebulae=None)
+        self.delete("nebulae")
 
     def open_images(self, names: Iterable[str]) -> dict[str, xr.DataArray]:
         """Open products lazily without dask: pixels are read as they are asked for.
@@ -274,7 +288,7 @@ class FieldStore:
             )
 
 
-def open_store(path: str | Path, *, chunked: bool = True) -> xr.DataTree:
+def open_store(path: str | Path, *, chunked: bool = True, nebulae: bool = True) -> xr.DataTree:
     """Open what a run has written.
 
     Parameters
@@ -284,6 +298,8 @@ def open_store(path: str | Path, *, chunked: bool = True) -> xr.DataTree:
     chunked
         Whether images are dask graphs, chunked as stored; lazily indexed ones, which read their
         pixels when they are asked for, if not.
+    nebulae
+        Whether to open `/nebulae`, which another process may be about to replace.
 
     Returns
     -------
@@ -306,7 +322,7 @@ def open_store(path: str | Path, *, chunked: bool = True) -> xr.DataTree:
         raise InputError(message)
     finished = {name for record in attrs["records"].values() for name in record["outputs"]}
     tree, frames = {"/": xr.Dataset(attrs=attrs)}, FrameCache()
-    for group in (*IMAGE_GROUPS, "nebulae", "fits"):
+    for group in (*IMAGE_GROUPS, *["nebulae"] * nebulae, "fits"):
         dataset = store._open_group(group)
         if dataset is None:
             continue

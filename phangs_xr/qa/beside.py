@@ -138,7 +138,8 @@ def _draw(location: str, out: Path) -> dict[str, str]:
     from phangs_xr.qa.pictures import PICTURES
 
     collect_seldom()
-    tree = open_store(location, chunked=False)
+    # The process that measures replaces the nebulae, and sends them when it has.
+    tree = open_store(location, chunked=False, nebulae=False)
     early = [picture for picture in PICTURES if not picture.needs_measured]
     failures = draw_papers(tree, Measured(), out, early)
     found: Measured = pickle.load(sys.stdin.buffer)  # noqa: S301 (from who started this process)

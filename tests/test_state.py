@@ -1,0 +1,145 @@
+"""What is in a store still holds: tables, inputs and room, whatever came before."""
+
+import shutil
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+import phangs_xr
+from phangs_xr.cli import main
+from phangs_xr.config import load_config
+from phangs_xr.errors import InputError
+from phangs_xr.io.zarr import FieldStore, find_store
+from phangs_xr.qa import check_field
+from tests.configs import write_config
+
+WITHOUT_CATALOGUE = ["nebula_catalogue"]
+CHANGED = "\n[options.add_noise]\nseed = 99\n"
+
+
+@pytest.fixture
+def config(small, tmp_path):
+    return write_config(tmp_path / "field.toml", small)
+
+
+def run(config, tmp_path):
+    return phangs_xr.run(config, tmp_path / "out", chunk=300)
+
+
+def measure(tmp_path):
+    check_field(tmp_path / "out", report=False)
+    return phangs_xr.open_store(tmp_path / "out")["nebulae"]
+
+
+def change(config):
+    config.write_text(config.read_text() + CHANGED)
+
+
+def test_nebulae_measured_on_old_images_are_dropped(small, tmp_path):
+    config = write_config(tmp_path / "field.toml", small, without=WITHOUT_CATALOGUE)
+    run(config, tmp_path)
+    assert "flux_halpha" in measure(tmp_path)
+    assert "nebulae" in run(config, tmp_path).children
+    change(config)
+    assert "nebulae" not in run(config, tmp_path).children
+
+
+def test_measured_nebulae_stay_as_long_as_nothing_changes(config, tmp_path):
+    run(config, tmp_path)
+    found = measure(tmp_path).to_dataset().load()
+    assert run(config, tmp_path)["nebulae"].to_dataset().load().identical(found)
+
+
+def test_run_killed_before_its_tables_leaves_no_old_measurements(config, tmp_path, monkeypatch):
+    rows = set(run(config, tmp_path)["nebulae"].data_vars)
+    assert set(measure(tmp_path).data_vars) > rows
+    change(config)
+    with monkeypatch.context() as patch:
+        patch.setattr("phangs_xr.pipeline._write_tables", lambda ready: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(config, tmp_path)
+    assert set(run(config, tmp_path)["nebulae"].data_vars) == rows
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_check_killed_while_it_writes_nebulae_loses_no_catalogue(config, tmp_path, left):
+    rows = run(config, tmp_path)["nebulae"].to_dataset().load()
+    table = measure(tmp_path).to_dataset().load()
+    store = FieldStore(find_store(tmp_path / "out"))
+    digest = store.read_attrs()["nebulae"]
+    store.drop_table()
+    if left:
+        store.write_table(table)
+    assert store.read_attrs()["nebulae"] != digest
+    assert run(config, tmp_path)["nebulae"].to_dataset().load().identical(rows)
+
+
+def test_catalogue_taken_away_takes_its_rows_along(small, config, tmp_path):
+    assert "nebulae" in run(config, tmp_path).children
+    write_config(config, small, without=WITHOUT_CATALOGUE)
+    assert "nebulae" not in run(config, tmp_path).children
+
+
+def write_catalogue(path, *names):
+    table = Table({"gal_name": names, "region_ID": np.arange(len(names)) + 1.0})
+    table.write(path, append=path.exists())
+
+
+def test_catalogue_without_the_galaxy_is_refused_before_anything_is_written(
+    small, tmp_path, capsys
+):
+    write_catalogue(tmp_path / "rows.fits", "NGC1087")
+    config = write_config(tmp_path / "field.toml", small, without=WITHOUT_CATALOGUE)
+    text = config.read_text().replace("[output]", 'nebula_catalogue = "rows.fits"\n[output]')
+    config.write_text(text)
+    before = sorted(tmp_path.rglob("*"))
+    for command in ("plan", "run"):
+        with pytest.raises(SystemExit, match="2"):
+            main([command, str(config), "--out", str(tmp_path / "out"), "--quiet"])
+        assert "expected rows of ngc0628" in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_catalogue_is_read_from_the_table_that_is_named(small, tmp_path):
+    write_catalogue(tmp_path / "rows.fits", "NGC1087")
+    write_catalogue(tmp_path / "rows.fits", "NGC0628", "NGC0628")
+    config = write_config(tmp_path / "field.toml", small, without=WITHOUT_CATALOGUE)
+    given = 'nebula_catalogue = { path = "rows.fits", hdu = 2 }\n[output]'
+    config.write_text(config.read_text().replace("[output]", given))
+    assert phangs_xr.open_field(config)["nebulae"].sizes["nebula"] == 2
+    assert run(config, tmp_path)["nebulae"].sizes["nebula"] == 2
+
+
+def test_inputs_of_products_that_are_left_stay_named(small, config, tmp_path):
+    run(config, tmp_path)
+    write_config(config, small, without=["muse", "nebula_mask", "star_mask", "nebula_catalogue"])
+    left = run(config, tmp_path)
+    assert "anchored" in left["hst"]
+    assert left.attrs["inputs"]["muse"]["path"] == str(load_config(small).inputs.muse.path)
+    assert "nebula_catalogue" not in left.attrs["inputs"]
+
+
+def fill_disk(monkeypatch, tmp_path, free):
+    """Pretend that a disk has so many bytes free beside the files a killed run has left."""
+
+    def measure_disk(path):
+        left = sum(file.stat().st_size for file in tmp_path.rglob("*.partial"))
+        return shutil._ntuple_diskusage(0, 0, free - left)
+
+    monkeypatch.setattr("phangs_xr.pipeline.shutil.disk_usage", measure_disk)
+
+
+def test_room_that_a_killed_run_has_taken_is_given_back_first(config, tmp_path, monkeypatch):
+    needed = 300**2 * 4 * 40
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".ngc0628_halpha.fits.partial").write_bytes(bytes(needed // 2))
+    fill_disk(monkeypatch, tmp_path, needed)
+    run(config, tmp_path)
+
+
+def test_refused_run_leaves_no_directory(config, tmp_path, monkeypatch):
+    fill_disk(monkeypatch, tmp_path, 1000)
+    with pytest.raises(InputError, match=r"GB are needed for the products, found 0\.00 GB free"):
+        phangs_xr.run(config, tmp_path / "a" / "b" / "out", chunk=300)
+    assert not (tmp_path / "a").exists()

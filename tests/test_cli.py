@@ -445,20 +445,18 @@ def test_run__qa_measures_what_was_made(small, tmp_path, capsys):
 
 def test_run__qa_draws_the_report_of_each_field(small, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    good, bare = (
-        write_config(tmp_path / f"{name}.toml", small, galaxy=name, without=without)
-        for name, without in (
-            ("good", ["nebula_catalogue"]),
-            ("bare", ["nebula_catalogue", "nebula_mask"]),
-        )
-    )
-    assert call("run", bare.name, good.name, "--qa", "--quiet") == 2
+    without = ["nebula_catalogue", "nebula_mask"]
+    for name, output in (("raw", {"products": ["cont_raw"]}), ("bare", {})):
+        write_config(tmp_path / f"{name}.toml", small, galaxy=name, without=without, **output)
+    assert call("run", "raw.toml", "bare.toml", "--qa", "--quiet") == 2
     found = capsys.readouterr()
-    assert found.err == "phangs-xr: 1 of 2 fields failed: bare.toml\n"
-    assert re.search("bare.toml +│ failed.*nebula_mask", found.out)
-    page = (tmp_path / "good/f555w_f814w/qa/report.html").read_text()
-    assert "Most discrepant nebulae" in page
-    assert "Not shown" not in page
+    assert found.err == "phangs-xr: 1 of 2 fields failed: raw.toml\n"
+    assert re.search("raw.toml +│ failed.*halpha at least, found", found.out)
+    assert "bare: no nebulae are measured without nebula_mask: give it in [inputs]" in found.out
+    assert re.search(r"^MUSE lies 0\.\d+ \+- ", found.out, re.MULTILINE)
+    page = (tmp_path / "bare/f555w_f814w/qa/report.html").read_text()
+    assert "This field has no nebula mask" in page
+    assert "MUSE lies" in page
 
 
 @pytest.mark.parametrize(

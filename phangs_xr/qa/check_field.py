@@ -16,7 +16,7 @@ from phangs_xr.qa.measured import Measured, Papers
 from phangs_xr.qa.nebulae import plan_nebulae
 from phangs_xr.qa.noise import fit_noises
 from phangs_xr.qa.numbers import compare_fluxes, write_numbers
-from phangs_xr.qa.products import list_images
+from phangs_xr.qa.products import has_product, list_images
 from phangs_xr.qa.reduce import Overview, plan_overview
 from phangs_xr.qa.registration import measure_shift
 from phangs_xr.runner import Runner
@@ -54,7 +54,7 @@ def check_field(
     Raises
     ------
     InputError
-        If there is no store, or it lacks the products or the mask.
+        If there is no store, or it lacks the products.
     """
     location = find_store(path)
     out = out or _find_directory(location) / "qa"
@@ -80,17 +80,19 @@ def _check(
     found = Measured(rows, numbers.get("fluxes", {}), overview, noise)
     if papers is not None:
         papers.draw(found)
-    if nebulae is not None:
+    if has_product(field, "musehalpha"):
         # Not beside the rest: it holds MUSE's images several times over.
         numbers["shift"] = measure_shift(field, runner)
+        lines += _list_shift(numbers["shift"])
+    if nebulae is not None:
         store = FieldStore(location)
         store.write_table(nebulae)
         store.summarize()
         write_table(nebulae, out / "nebulae.ecsv")
-        write_numbers(numbers, out / "numbers.json")
-        lines.append(f"{field.attrs['galaxy']}: {nebulae.sizes['nebula']} nebulae")
-        lines += [*_list_fluxes(numbers["fluxes"]), *_list_shift(numbers["shift"])]
-        lines.append(f"nebulae: {out / 'nebulae.ecsv'}, numbers: {out / 'numbers.json'}")
+        lines = [*_list_fluxes(numbers["fluxes"]), *lines, f"nebulae: {out / 'nebulae.ecsv'}"]
+    if numbers:
+        lines.append(f"numbers: {write_numbers(numbers, out / 'numbers.json')}")
+    lines.insert(0, f"{field.attrs['galaxy']}: {_count_nebulae(field, nebulae)}")
     if papers is not None:
         from phangs_xr.qa.report import compose_report
 
@@ -106,7 +108,7 @@ def _reduce(
     images = list_images(field)
     measurements = {}
     nebulae = overview = None
-    if _has_muse(field):
+    if not _list_missing(field):
         nebulae = plan_nebulae(field, images)
         measurements["nebulae"] = nebulae.measurement
     if report:
@@ -124,16 +126,21 @@ def _find_directory(location: str) -> Path:
     return Path() if "://" in location else Path(location).absolute().parent
 
 
-def _has_muse(field: xr.DataTree) -> bool:
-    return _has(field, "muse", "nebula_mask") or _has(field, "muse", "musehalpha")
+def _list_missing(field: xr.DataTree) -> list[str]:
+    """Return the inputs that nebulae would be measured with and that the run did not have."""
+    needed = {"muse": "musehalpha", "nebula_mask": "nebula_mask"}
+    return [name for name, product in needed.items() if not has_product(field, product)]
 
 
-def _has(field: xr.DataTree, node: str, name: str) -> bool:
-    return node in field.children and name in field[node].data_vars
+def _count_nebulae(field: xr.DataTree, nebulae: xr.Dataset | None) -> str:
+    if nebulae is not None:
+        return f"{nebulae.sizes['nebula']} nebulae"
+    missing = " and ".join(_list_missing(field))
+    return f"no nebulae are measured without {missing}: give it in [inputs] and run again"
 
 
 def _require_products(field: xr.DataTree, location: str) -> None:
-    if not _has(field, "hst", "halpha"):
+    if not has_product(field, "halpha"):
         found = ", ".join(map(str, field["hst"].data_vars)) if "hst" in field.children else "none"
         message = (
             f"{location}: the products of a run are needed, halpha at least, found {found}: "

@@ -229,7 +229,9 @@ def list_warnings(
         warnings.append(
             f"The anchored fluxes are off: their median ratio to MUSE's is {ratio:.2f}, not 1."
         )
-    if nebulae is None or not numbers.get(PRODUCT, {}).get("n"):
+    if not has_product(field, "nebula_mask"):
+        warnings.append("This field has no nebula mask: nebulae are not compared.")
+    elif nebulae is None or not numbers.get(PRODUCT, {}).get("n"):
         warnings.append("No nebula is covered by both HST and MUSE: there is nothing to compare.")
     return warnings
 

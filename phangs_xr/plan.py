@@ -198,14 +198,15 @@ def make_plan(
     has_image
         Tells whether the store holds a product.
     force
-        Steps to take again, with all that depends on them.
+        Steps to take again, with all that depends on them; names that are no steps' do nothing
+        (`prepare_field` refuses them).
     version
         Of this package, part of what results depend on.
 
     Raises
     ------
     InputError
-        If a product that the configuration asks for cannot be made, or a forced step is unknown.
+        If a product that the configuration asks for cannot be made.
     """
     steps = order_steps(config.steps)
     holes = find_holes(config, steps, digests)

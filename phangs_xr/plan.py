@@ -253,6 +253,15 @@ class Stage:
         return tuple(one for one in self.steps if one.step.reduce is not None)
 
 
+def find_cells(stage: Stage) -> dict[str, int]:
+    """Return what the tiles of each of a stage's measuring steps begin at multiples of [pixel]."""
+    return {
+        one.name: one.step.reduce(one.options).cell
+        for one in stage.measuring
+        if one.step.reduce is not None
+    }
+
+
 def list_stages(plan: Plan) -> list[Stage]:
     """Gather the steps that are not done into stages.
 

@@ -145,7 +145,7 @@ def plan(
     debug: Debug = False,
 ) -> None:
     """Say what a run would do: steps, bytes, memory. Nothing is written."""
-    from phangs_xr.field import count_bytes, list_passes, prepare_field
+    from phangs_xr.field import count_bytes, find_largest_tile, list_passes, prepare_field
     from phangs_xr.memory import choose_chunk, count_threads, estimate_peak
     from phangs_xr.plan import describe_hole
 
@@ -164,7 +164,7 @@ def plan(
     passes = list_passes(ready, side)
     for title, tasks in passes:
         show_line(f"pass: {title}: {tasks} chunks, 1 task each")
-    peak = estimate_peak(side, count_threads(threads))
+    peak = estimate_peak(find_largest_tile(ready, side), count_threads(threads))
     show_line(
         f"to write: {sum(count_bytes(ready)) / 1e9:.2f} GB before compression; "
         f"peak memory expected: {peak / 1e9:.2f} GB with chunks of {side} pixels"

@@ -10,7 +10,7 @@ to be imported.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import ceil, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ ROUNDNESS = (-1.0, 1.0)
 
 _EXTENT = 1.5
 """Of the kernel [σ]; at least 2 pixels (IRAF's `nsigma`)."""
+
+_SEPARATION = 2.5
+"""No source has a brighter one so near [FWHM], as DAOFIND asks for."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,20 @@ def make_kernel(fwhm: float) -> Kernel:
     return Kernel(sigma, gaussian, footprint, weights, 1 / sqrt(variance))
 
 
+def find_reach(fwhm: float) -> int:
+    """Return how far from a pixel what decides on a source centred there can lie [pixel].
+
+    Parameters
+    ----------
+    fwhm
+        Of the sources [pixel].
+    """
+    radius = make_kernel(fwhm).radius
+    # A centroid lies up to half a pixel more than the radius from its peak; the peak is compared
+    # with heights around it, each of which comes from the pixels within the radius.
+    return (radius + 1) + max(ceil(_SEPARATION * fwhm), radius) + radius
+
+
 def find_stars(
     image: Image,
     fwhm: float,
@@ -100,8 +117,7 @@ def find_stars(
     """
     kernel = make_kernel(fwhm)
     heights = _convolve(image, kernel)
-    # Twice and a half the width apart, as DAOFIND asks for.
-    peaks = np.transpose(find_peaks(heights, threshold * kernel.error, 2.5 * fwhm))
+    peaks = np.transpose(find_peaks(heights, threshold * kernel.error, _SEPARATION * fwhm))
     # A centroid lies less than a kernel's width from its peak.
     ranges = [part.indices(size) for part, size in zip(within, image.shape, strict=True)]
     low = np.array([start for start, _, _ in ranges]) - 2 * kernel.radius

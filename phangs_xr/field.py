@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from math import lcm
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,10 @@ from phangs_xr.inputs import BANDS, check_inputs, digest_inputs, name_output, op
 from phangs_xr.io.tables import read_catalogue
 from phangs_xr.io.zarr import FieldStore
 from phangs_xr.lazy import chunk_image
-from phangs_xr.plan import Plan, PlannedStep, describe_hole, list_stages, make_plan
+from phangs_xr.plan import Plan, PlannedStep, describe_hole, find_cells, list_stages, make_plan
 from phangs_xr.schema import PRODUCTS
 from phangs_xr.steps import extract_muse, load, load_nebulae
-from phangs_xr.tiles import list_tiles
+from phangs_xr.tiles import group_by_cell, list_tiles
 
 VERSION = version("phangs_xr")
 
@@ -214,12 +215,28 @@ def list_passes(ready: Field, chunk: int) -> list[tuple[str, int]]:
     """
     passes = []
     for stage in list_stages(ready.plan):
-        tasks = len(list_tiles(ready.grids[stage.grid].shape, chunk))
-        if stage.measuring:
-            names = ", ".join(one.name for one in stage.measuring)
-            passes.append((f"measure {names} (2 to 4 times)", tasks))
+        shape = ready.grids[stage.grid].shape
+        cells = find_cells(stage)
+        for group in group_by_cell(cells, chunk):
+            tasks = len(list_tiles(shape, chunk, lcm(*(cells[name] for name in group))))
+            passes.append((f"measure {', '.join(group)} (2 to 4 times)", tasks))
+        tasks = len(list_tiles(shape, chunk))
         passes.append((", ".join(one.name for one in stage.steps), tasks))
     return passes
+
+
+def find_largest_tile(ready: Field, chunk: int) -> int:
+    """Return the side of the largest tile of a run [pixel].
+
+    A chunk, or a cell that a step needs whole (a box of the background) if it is larger, as far as
+    the image goes.
+    """
+    cells = [
+        min(cell, max(ready.grids[stage.grid].shape))
+        for stage in list_stages(ready.plan)
+        for cell in find_cells(stage).values()
+    ]
+    return max([chunk, *cells])
 
 
 def _check_owner(

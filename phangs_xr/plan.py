@@ -194,14 +194,15 @@ def make_plan(
     has_image
         Tells whether the store holds a product.
     force
-        Steps to take again, with all that depends on them.
+        Steps to take again, with all that depends on them; names that are no steps' do nothing
+        (`prepare_field` refuses them).
     version
         Of this package, part of what results depend on.
 
     Raises
     ------
     InputError
-        If a product that the configuration asks for cannot be made, or a forced step is unknown.
+        If a product that the configuration asks for cannot be made.
     """
     steps = order_steps(config.steps)
     holes = find_holes(config, steps, digests)
@@ -246,6 +247,15 @@ class Stage:
     def measuring(self) -> tuple[PlannedStep, ...]:
         """Those of the steps that measure first."""
         return tuple(one for one in self.steps if one.step.reduce is not None)
+
+
+def find_cells(stage: Stage) -> dict[str, int]:
+    """Return what the tiles of each of a stage's measuring steps begin at multiples of [pixel]."""
+    return {
+        one.name: one.step.reduce(one.options).cell
+        for one in stage.measuring
+        if one.step.reduce is not None
+    }
 
 
 def list_stages(plan: Plan) -> list[Stage]:

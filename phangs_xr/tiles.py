@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
+from math import lcm
 from typing import Any, overload
 
-import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -64,11 +64,12 @@ def list_tiles(shape: tuple[int, int], chunk: int, cell: int = 1) -> list[Tile]:
     shape
         Rows and columns of the image.
     chunk
-        Side of a tile [pixel]; the last ones may be smaller.
+        Side of a tile [pixel], as near as cells allow; the last ones may be smaller.
     cell
-        Tiles begin at multiples of this: the side is rounded to one.
+        Tiles begin at multiples of this: the side is the largest that is not above `chunk`, or one
+        cell.
     """
-    side = max(round(chunk / cell), 1) * cell
+    side = max(chunk // cell, 1) * cell
     edges = [[*range(0, size, side), size] for size in shape]
     return [
         Tile(slice(*rows), slice(*columns))
@@ -125,7 +126,10 @@ class _Pass:
 def run_reductions(
     measurements: Mapping[str, Measurement], runner: Runner, title: str = "measure"
 ) -> dict[str, Any]:
-    """Reduce whole images to few numbers, all measurements side by side in as few passes as can be.
+    """Reduce whole images to few numbers, measurements side by side in as few passes as can be.
+
+    Those whose common tiles would be larger than both a chunk and what any of them alone needs go
+    one after the other: see `group_by_cell`.
 
     Parameters
     ----------
@@ -142,6 +146,44 @@ def run_reductions(
     dict
         What each reduction finds, by name.
     """
+    cells = {name: one.reduction.cell for name, one in measurements.items()}
+    found: dict[str, Any] = {}
+    for group in group_by_cell(cells, runner.chunk):
+        found |= _run_group({name: measurements[name] for name in group}, runner, title)
+    return {name: found[name] for name in measurements}
+
+
+def group_by_cell(cells: Mapping[str, int], chunk: int) -> list[tuple[str, ...]]:
+    """Group measurements that can share tiles no larger than a chunk or the largest of their cells.
+
+    Parameters
+    ----------
+    cells
+        Of the measurements, by name: their tiles begin at multiples of these [pixel].
+    chunk
+        Side of the tiles to aim at [pixel].
+
+    Returns
+    -------
+    list of tuple of str
+        Each measurement joins the first group that it fits.
+    """
+    groups: list[list[str]] = []
+    for name in cells:
+        for group in groups:
+            shared = [cells[one] for one in (*group, name)]
+            if lcm(*shared) <= max(chunk, *shared):
+                group.append(name)
+                break
+        else:
+            groups.append([name])
+    return [tuple(group) for group in groups]
+
+
+def _run_group(
+    measurements: Mapping[str, Measurement], runner: Runner, title: str
+) -> dict[str, Any]:
+    """Reduce with measurements that share each pass."""
     states = {name: one.reduction.start() for name, one in measurements.items()}
     while True:
         open_ones = {
@@ -162,7 +204,7 @@ def _run_pass(
 ) -> dict[str, Any]:
     shape = next(iter(open_ones.values())).images[0].shape
     # Two cell sizes that do not divide each other need tiles that suit both.
-    cell = int(np.lcm.reduce([one.reduction.cell for one in open_ones.values()]))
+    cell = lcm(*(one.reduction.cell for one in open_ones.values()))
     shared = _Pass(open_ones, {name: states[name] for name in open_ones})
     tiles = list_tiles((shape[0], shape[1]), runner.chunk, cell)
     reductions = {name: one.reduction for name, one in open_ones.items()}

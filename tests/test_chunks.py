@@ -26,8 +26,9 @@ def make_pixels(seed=1):
 
 
 def create(path, **options):
-    options = {"dtype": "float32", "compressors": CODEC, "fill_value": np.nan, **options}
-    return zarr.create_array(path, name="hst/halpha", shape=SHAPE, chunks=(CHUNK, CHUNK), **options)
+    layout = {"shape": SHAPE, "chunks": (CHUNK, CHUNK), "dtype": "float32", "fill_value": np.nan}
+    options = {**layout, "compressors": CODEC, **options}
+    return zarr.create_array(path, name="hst/halpha", **options)
 
 
 @pytest.fixture
@@ -135,6 +136,39 @@ def test_a_lost_chunk_is_not_taken_for_missing_pixels(stored, tmp_path):
 def test_a_damaged_chunk_is_refused(stored, tmp_path, content):
     (tmp_path / "a.zarr/hst/halpha/c/0/0").write_bytes(content)
     with pytest.raises(InputError, match=r"c/0/0: a chunk of halpha is needed, found one damaged"):
+        read(StoredImage(stored), slice(0, 10), slice(0, 10))
+
+
+@pytest.mark.parametrize("side", [CHUNK, 1000])
+@pytest.mark.parametrize("left", ["header", "half", "all but one page", "all but one byte", "more"])
+def test_a_chunk_of_another_length_is_refused_before_it_is_decoded(tmp_path, side, left):
+    array = create(tmp_path / "a.zarr", shape=(side, side), chunks=(side, side))
+    array[:] = np.random.default_rng(2).normal(size=(side, side))
+    path = tmp_path / "a.zarr/hst/halpha/c/0/0"
+    content = path.read_bytes()
+    size = len(content)
+    kept = {
+        "header": 15,
+        "half": size // 2,
+        "all but one page": size - 4096,
+        "all but one byte": size - 1,
+        "more": size + 1,
+    }[left]
+    path.write_bytes((content + b"!")[:kept])
+    found = (
+        rf"{kept} bytes, its header says {size}" if kept > 15 else r"15 bytes, its header has 16"
+    )
+    message = rf"c/0/0: a chunk of halpha is needed, found one damaged \({found}\): run with"
+    with pytest.raises(InputError, match=message):
+        read(StoredImage(array), slice(0, 10), slice(0, 10))
+
+
+def test_a_chunk_of_fewer_pixels_is_refused(stored, tmp_path):
+    small = create(tmp_path / "b.zarr", chunks=(CHUNK // 2, CHUNK // 2))
+    small[:] = make_pixels()
+    content = (tmp_path / "b.zarr/hst/halpha/c/0/0").read_bytes()
+    (tmp_path / "a.zarr/hst/halpha/c/0/0").write_bytes(content)
+    with pytest.raises(InputError, match=r"damaged \(10000 bytes of pixels, expected 40000\): run"):
         read(StoredImage(stored), slice(0, 10), slice(0, 10))
 
 

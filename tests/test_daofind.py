@@ -8,7 +8,7 @@ from photutils.detection import DAOStarFinder
 from photutils.geometry import circular_overlap_grid
 from photutils.profiles import RadialProfile
 
-from phangs_xr.daofind import find_stars, make_kernel, overlap_disc, sum_rings
+from phangs_xr.daofind import find_reach, find_stars, make_kernel, overlap_disc, sum_rings
 
 SHAPE = (230, 250)
 
@@ -71,6 +71,24 @@ def test_sources_beyond_what_is_asked_for_may_be_left_out_but_no_others():
     assert 0 < sum(inside)
     assert {tuple(xy) for xy in found[inside]} <= {tuple(xy) for xy in part}
     assert len(part) < len(found)
+
+
+@pytest.mark.parametrize("fwhm", [0.5, 3.0, 4.2, 6.0, 9.0])
+def test_nothing_beyond_the_reach_matters(fwhm):
+    sky = np.random.default_rng(6).normal(0, 1, (240, 240)).astype(np.float32)
+    whole, reach, found = find_stars(sky, fwhm, 0.3), find_reach(fwhm), 0
+    for y, x in np.ndindex(6, 6):
+        low, high = np.array([40 * x, 40 * y]), np.array([40 * x, 40 * y]) + 40
+        start = np.maximum(low - reach, 0)
+        ys, xs = (slice(a, b + reach) for a, b in zip(start[::-1], high[::-1], strict=True))
+        part = find_stars(sky[ys, xs], fwhm, 0.3) + start
+        expected, part = (
+            np.unique(one[((one >= low) & (one < high)).all(axis=1)], axis=0)
+            for one in (whole, part)
+        )
+        np.testing.assert_allclose(part, expected, rtol=0, atol=1e-9)
+        found += len(expected)
+    assert found > 10
 
 
 @given(

@@ -420,6 +420,14 @@ def test_a_field_without_muse_shows_its_map_and_its_noise(without_muse):
     assert len(figures.plot_pixel_histograms(without_muse)) == 2
 
 
+def test_without_muse_no_map_is_said_to_have_its_colours(checked, without_muse):
+    field, *_ = checked
+    hst = without_muse["hst"].to_dataset().assign(halpha_smoothed=field["hst"]["halpha_smoothed"])
+    layout = figures.plot_maps(xr.DataTree.from_dict({"/hst": hst}))
+    titles = [panel.opts.get("plot", backend="bokeh").kwargs["title"] for panel in layout]
+    assert titles == ["HST, own colours", "smoothed HST, own colours"]
+
+
 def test_the_window_of_cosmic_rays_holds_most_of_them():
     crowd = np.random.default_rng(5).uniform(300, 380, (20, 2))
     lonely = np.array([[10.0, 900.0], [800.0, 40.0], [500.0, 500.0]])

@@ -196,6 +196,11 @@ def test_forced_step_is_redone_with_what_depends_on_it(name):
     assert list_pending(again) == list_touched(name)
 
 
+def test_forcing_what_is_no_step_changes_nothing():
+    config = configure()
+    assert not plan(config, finish(plan(config)), force=["smooth"]).pending
+
+
 CHANGES = {
     "convert_units": {"bandwidth": "rectangular", "rectangular_width": 75.0},
     "subtract_background": {"filter_size": 3},

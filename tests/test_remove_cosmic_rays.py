@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import phangs_xr
+from phangs_xr.errors import InputError
 from phangs_xr.lazy import reduce_images
 from phangs_xr.recipes import BARNES2023
 from phangs_xr.sky import get_grid
@@ -130,6 +131,21 @@ def test_wider_discs_are_asked_for_by_option():
     np.testing.assert_array_equal(result["cosmic_mask"], np.hypot(rows, columns) <= 5)
 
 
+@pytest.mark.parametrize("chunks", [20, 31])
+def test_only_the_middle_of_wide_discs_stays_missing_in_any_chunks(chunks):
+    image = np.random.default_rng(3).normal(size=(60, 60))
+    given = {
+        "measured": {"cosmic_rays": np.array([[30.0, 30.0], [19.5, 19.5]])},
+        "options": RemoveCosmicRays(disc_radius=6.0),
+    }
+    whole = remove(image, **given)["anchored_intnegs_nocosmic"]
+    np.testing.assert_array_equal(remove(image, chunks, **given)[whole.name], whole)
+    rows, columns = np.indices((60, 60))
+    near = np.minimum(np.hypot(rows - 30, columns - 30), np.hypot(rows - 19.5, columns - 19.5)) < 3
+    assert 0 < np.isnan(whole.values).sum() < near.sum()
+    assert not np.isnan(whole.values[~near]).any()
+
+
 def test_nothing_is_filled_outside_coverage():
     diff = np.ones((60, 60))
     diff[:, :31] = np.nan
@@ -161,6 +177,53 @@ def test_cosmic_rays_of_a_cut_are_counted_from_the_whole_image():
 @pytest.mark.parametrize(("rings", "count"), [(4, 0), (14, 1)])
 def test_rings_beyond_those_asked_for_do_not_matter(rings, count):
     assert len(find(make_sky([(150.0, 150.0, True)]), rings=rings)["cosmic_rays"]) == count
+
+
+def make_pairs(gap, fwhm, seam=100):
+    """Sources around the seam of two chunks, each with a brighter one `gap` widths up."""
+    rows, columns = np.indices((200, 30 * fwhm * 5))
+    sky = np.random.default_rng(5).normal(-2, 1, rows.shape)
+    for number in range(30):
+        x, y = fwhm * 5 * number + fwhm * 2, seam - 15 + number
+        for height, place in ((500, y), (700, y + round(gap * fwhm))):
+            square = (columns - x) ** 2 + (rows - place) ** 2
+            sky += height * np.exp(-4 * np.log(2) * square / fwhm**2)
+    return sky.astype(np.float32)
+
+
+@pytest.mark.parametrize("gap", [-2.4, -1.8, 1.8, 2.4])
+@pytest.mark.parametrize(("fwhm", "rings"), [(6, 3), (9, 14), (5, 14), (3, 14), (3, 1)])
+def test_close_sources_at_seams_are_those_of_the_whole_image(gap, fwhm, rings):
+    sky = make_pairs(gap, fwhm)
+    whole = find(sky, fwhm=fwhm, rings=rings)
+    for chunks in (100, 110):
+        found = find(sky, chunks, fwhm=fwhm, rings=rings)
+        assert found["sources"] == whole["sources"] >= 30
+        np.testing.assert_allclose(found["cosmic_rays"], whole["cosmic_rays"], rtol=0, atol=1e-6)
+
+
+def test_default_options_need_as_many_neighbours_as_the_rings():
+    assert reduce_to_cosmic_rays(RemoveCosmicRays()).depth == 16
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fwhm": 0.0}, r"fwhm should be positive \[pixel\], found 0.0"),
+        ({"fwhm": -1.0}, r"fwhm should be positive \[pixel\], found -1.0"),
+        ({"fwhm": np.nan}, r"fwhm should be positive \[pixel\], found nan"),
+        ({"fwhm": np.inf}, r"fwhm should be positive \[pixel\], found inf"),
+        ({"threshold": 0.0}, r"threshold should be positive \[standard deviation\], found 0.0"),
+        ({"clip_sigma": 0.0}, r"clip_sigma should be positive \[standard deviation\], found 0.0"),
+        ({"disc_radius": -3.0}, r"disc_radius should be positive \[pixel\], found -3.0"),
+        ({"rings": 0}, r"rings should be at least 1, clip_iterations at least 0, found 0 and 5"),
+        ({"clip_iterations": -1}, r"clip_iterations at least 0, found 14 and -1"),
+    ],
+    ids=str,
+)
+def test_meaningless_options_are_refused(options, message):
+    with pytest.raises(InputError, match=f"^remove_cosmic_rays: .*{message}"):
+        RemoveCosmicRays(**options)
 
 
 def test_halo_is_as_wide_as_the_filling():

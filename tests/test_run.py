@@ -18,6 +18,7 @@ from astropy.wcs import WCS
 import phangs_xr
 from phangs_xr.config import load_config
 from phangs_xr.errors import InputError
+from phangs_xr.field import find_largest_tile, list_passes, prepare_field
 from phangs_xr.inputs import open_inputs
 from phangs_xr.recipes import BARNES2023
 from phangs_xr.schema import NUMBERS, PRODUCTS
@@ -471,6 +472,33 @@ def test_without_muse_the_rest_is_made(own, tmp_path):
         f"ngc0628_{name}.fits"
         for name in ("halpha_raw", "cont_raw", "halpha", "halpha_bg", "halpha_bgsub")
     }
+
+
+@pytest.mark.parametrize(
+    ("box", "measured"),
+    [
+        (100, ["subtract_background, compare_images, fit_anchor"]),
+        (101, ["subtract_background, compare_images", "fit_anchor"]),
+        (400, ["subtract_background, compare_images, fit_anchor"]),
+        (10_000, ["subtract_background, compare_images, fit_anchor"]),
+    ],
+)
+def test_passes_are_those_of_the_plan_whatever_the_boxes(own, tmp_path, box, measured):
+    config = with_options(load_config(own), "subtract_background", box_size=box)
+    ready = prepare_field(config, tmp_path / "out")
+    planned = list_passes(ready, 200)
+    suffix = " (2 to 4 times)"
+    titles = [title.removesuffix(suffix) for title, _ in planned if title.endswith(suffix)]
+    assert titles[:-1] == [f"measure {names}" for names in measured]
+    assert find_largest_tile(ready, 200) == max(200, min(box, max(ready.grids["hst"].shape)))
+    started = []
+
+    def note(title, tasks):
+        started.append((title, tasks))
+        return lambda _: None
+
+    phangs_xr.run(config, tmp_path / "out", chunk=200, on_start=note)
+    assert {(title.removesuffix(suffix), tasks) for title, tasks in planned} <= set(started)
 
 
 def test_image_smaller_than_a_box_is_run_whole(own, tmp_path):

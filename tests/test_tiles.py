@@ -16,7 +16,15 @@ from phangs_xr.reduction import Block
 from phangs_xr.runner import Runner
 from phangs_xr.sky import get_grid
 from phangs_xr.statistics import AskDistribution, AskTogether, ClippedStatistics, MadStd, Quantile
-from phangs_xr.tiles import Measurement, Tile, list_tiles, read_overlap, read_window, run_reductions
+from phangs_xr.tiles import (
+    Measurement,
+    Tile,
+    group_by_cell,
+    list_tiles,
+    read_overlap,
+    read_window,
+    run_reductions,
+)
 from tests.images import make_flux, make_header
 
 RUNNER = Runner(threads=2, chunk=100)
@@ -60,6 +68,7 @@ def test_tiles_cover_each_pixel_once_and_begin_at_cells(shape, chunk, cell):
         covered[tile.ys, tile.xs] += 1
         assert tile.ys.start % cell == tile.xs.start % cell == 0
         assert covered[tile.ys, tile.xs].shape == tile.shape
+        assert max(tile.shape) <= max(chunk, cell)
     assert (covered == 1).all()
 
 
@@ -241,6 +250,45 @@ class SumAround:
 
     def finish(self, state):
         return state[1]
+
+
+@dataclass(frozen=True)
+class LargestTile(SumAround):
+    """The side of the largest tile, found in two passes."""
+
+    reach: int = 0
+
+    def look(self, state, block):
+        return max(block.select(0).owned[0].shape)
+
+    def merge(self, one, other):
+        return max(one, other)
+
+
+@pytest.mark.parametrize(
+    ("cells", "groups"),
+    [
+        ({"noise": 1, "box": 100, "line": 100, "rays": 100}, ["noise, box, line, rays"]),
+        ({"noise": 1, "box": 101, "line": 100, "rays": 100}, ["noise, box", "line, rays"]),
+        ({"box": 37, "noise": 1, "line": 100, "rays": 50}, ["box, noise", "line, rays"]),
+        ({"box": 40, "line": 100}, ["box, line"]),
+        # A box larger than a chunk takes in those that divide it.
+        ({"line": 100, "box": 500, "other": 150}, ["line, box", "other"]),
+    ],
+    ids=str,
+)
+def test_measurements_share_tiles_no_larger_than_one_alone_needs(cells, groups):
+    image = make_flux(np.zeros((600, 620)))
+    measurements = {name: Measurement(LargestTile(cell=n), (image,)) for name, n in cells.items()}
+    titles = []
+    runner = Runner(
+        threads=2, chunk=200, on_start=lambda title, _: titles.append(title) or (lambda _: None)
+    )
+    found = run_reductions(measurements, runner)
+    assert list(found) == list(cells)
+    assert max(found.values()) <= max(200, *cells.values())
+    assert [", ".join(group) for group in group_by_cell(cells, 200)] == groups
+    assert titles == [f"measure {group}" for group in groups for _ in range(2)]
 
 
 def test_a_pass_reads_only_the_images_and_neighbours_it_looks_at():

@@ -93,7 +93,7 @@ def plot_maps(
     own = {name: choose_stretch(overview.images[name].values) for name in names}
     ratio = find_ratio(field, overview)
     scales = {"MUSE's colours": dict.fromkeys(names, matched), "own colours": own}
-    if len(names) == 1:
+    if "musehalpha_regrid" not in names:
         del scales["MUSE's colours"]
     rows = [
         _draw_row(plane, overview, ratio, stretches, note, marks)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.counts import Numbers
-from phangs_xr.daofind import find_stars, sum_rings
+from phangs_xr.daofind import find_reach, find_stars, sum_rings
+from phangs_xr.errors import InputError
 from phangs_xr.filters import fill_holes
 from phangs_xr.labels import label_product, require_products
 from phangs_xr.lazy import map_halo, map_pixels, reduce_images
@@ -49,7 +51,13 @@ class RemoveCosmicRays:
     rings
         How many rings, 1 pixel wide, of the radial profile must not be negative.
     disc_radius
-        Of what is cut around a cosmic ray [pixel].
+        Of what is cut around a cosmic ray [pixel]; the middle of discs of more than 4 pixels is
+        further from any data than the filling reaches.
+
+    Raises
+    ------
+    InputError
+        If a width, threshold or radius is not positive and finite, or there are no rings.
     """
 
     fwhm: float = 3.0
@@ -58,6 +66,26 @@ class RemoveCosmicRays:
     clip_iterations: int = 5
     rings: int = 14
     disc_radius: float = 3.0
+
+    def __post_init__(self) -> None:
+        """Refuse sizes and thresholds that are not positive numbers, and profiles without rings."""
+        units = {
+            "fwhm": "pixel",
+            "threshold": "standard deviation",
+            "clip_sigma": "standard deviation",
+            "disc_radius": "pixel",
+        }
+        for name, unit in units.items():
+            value = getattr(self, name)
+            if not 0 < value < inf:
+                message = f"remove_cosmic_rays: {name} should be positive [{unit}], found {value}"
+                raise InputError(message)
+        if self.rings < 1 or self.clip_iterations < 0:
+            message = (
+                f"remove_cosmic_rays: rings should be at least 1, clip_iterations at least 0, "
+                f"found {self.rings} and {self.clip_iterations}"
+            )
+            raise InputError(message)
 
 
 def cut_discs(
@@ -117,8 +145,8 @@ class ReduceToCosmicRays:
 
     @property
     def depth(self) -> int:
-        """Reach of the radial profile, and of the detection."""
-        return self.options.rings + 2
+        """Reach of the radial profile or of the detection, whichever is larger."""
+        return max(self.options.rings + 2, find_reach(self.options.fwhm))
 
     def find_depth(self, state: _State) -> int:
         """Tell that the sky level needs no neighbours."""
@@ -220,8 +248,9 @@ def remove_cosmic_rays(
     Returns
     -------
     xr.Dataset
-        `anchored_intnegs_nocosmic` [1e-20 erg/s/cm² per pixel], NaN where `diff_anchored` is; small
-        holes left by `fill_negatives` are closed as the discs are. `cosmic_mask`, 1 in the discs.
+        `anchored_intnegs_nocosmic` [1e-20 erg/s/cm² per pixel], NaN where `diff_anchored` is and
+        in the middle of discs wider than the filling reaches; small holes left by `fill_negatives`
+        are closed as the discs are. `cosmic_mask`, 1 in the discs.
 
     Raises
     ------

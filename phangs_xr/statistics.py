@@ -143,8 +143,8 @@ class AskTogether:
 
     @property
     def cell(self) -> int:
-        """The largest of the parts'."""
-        return max(int(part.cell) for _, part in self.parts)
+        """What suits all parts."""
+        return int(np.lcm.reduce([part.cell for _, part in self.parts]))
 
     @property
     def passes(self) -> int:

@@ -3,11 +3,12 @@
 import shutil
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
 from phangs_xr.errors import InputError
-from phangs_xr.io.zarr import find_store, open_store
+from phangs_xr.io.zarr import FieldStore, find_store, open_store
 from phangs_xr.qa import beside, check_field
 from phangs_xr.qa.beside import PapersBeside, prepare_papers
 from phangs_xr.qa.measured import Measured
@@ -41,6 +42,21 @@ def test_figures_drawn_beside_are_those_drawn_here(two_cores, finished, checked,
     assert len(drawn) == 16
     for name in drawn:
         assert (tmp_path / name).read_bytes() == (report.parent / name).read_bytes(), name
+
+
+def test_figures_do_not_read_the_nebulae_that_are_being_replaced(
+    two_cores, finished, checked, tmp_path
+):
+    """Half a group is what this process leaves at times while it writes the other half."""
+    shutil.copytree(finished, tmp_path / "run")
+    location = find_store(tmp_path / "run")
+    field = open_store(location, chunked=False)
+    FieldStore(location).write_table(checked[1])
+    for array in Path(location, "nebulae").glob("*/zarr.json"):
+        array.write_text("{")
+    with prepare_papers(field, location, tmp_path / "qa") as papers:
+        papers.draw(measure(checked))
+        assert papers.finish() == {}
 
 
 def test_figures_that_cannot_be_drawn_beside_are_named(two_cores, finished, tmp_path):

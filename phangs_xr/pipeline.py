@@ -200,7 +200,8 @@ def _export_fits(ready: Field) -> None:
 def _write_tables(ready: Field) -> None:
     """Write the catalogue's rows into the store, and the measured numbers beside it."""
     digest = ready.inputs.get("nebula_catalogue", {}).get("digest")
-    if ready.store.read_attrs().get("nebulae") != digest:
+    vouched = ready.store.read_attrs().get("nebulae") == digest
+    if not vouched or (digest and not ready.store.has_array("nebulae")):
         if ready.catalogue is None:
             ready.store.drop_table()
         else:

@@ -75,6 +75,12 @@ def test_check_killed_while_it_writes_nebulae_loses_no_catalogue(config, tmp_pat
     assert run(config, tmp_path)["nebulae"].to_dataset().load().identical(rows)
 
 
+def test_catalogue_rows_that_are_lost_are_written_again(config, tmp_path):
+    rows = run(config, tmp_path)["nebulae"].to_dataset().load()
+    FieldStore(find_store(tmp_path / "out")).delete("nebulae")
+    assert run(config, tmp_path)["nebulae"].to_dataset().load().identical(rows)
+
+
 def test_catalogue_taken_away_takes_its_rows_along(small, config, tmp_path):
     assert "nebulae" in run(config, tmp_path).children
     write_config(config, small, without=WITHOUT_CATALOGUE)

@@ -144,7 +144,9 @@ def _write_head(ready: Field) -> None:
         inputs=inputs | {name: dict(one) for name, one in ready.inputs.items()},
         records=records,
     )
-    _drop_products(ready, records)
+    # No reader may take for good what no record vouches for.
+    for path in _list_dropped(ready, records):
+        ready.store.delete(path)
     if ready.plan.pending:
         # What was measured of the old images is worthless.
         ready.store.drop_table()
@@ -168,17 +170,16 @@ def _keep_records(plan: Plan, steps: Sequence[Step], records: Mapping[str, Any])
     return {name: record for name, record in records.items() if name not in pending | outdated}
 
 
-def _drop_products(ready: Field, records: Mapping[str, Any]) -> None:
-    """Delete from the store what no record vouches for, so that no reader takes it for good."""
+def _list_dropped(ready: Field, records: Mapping[str, Any]) -> list[str]:
+    """Return the paths in the store of what no record vouches for, whether there or not."""
+    paths = []
     for step in ready.config.steps:
         record = records.get(step.name)
         kept = record["outputs"] if record else ()
-        for name in step.outputs:
-            if name not in kept:
-                ready.store.delete(f"{PRODUCTS[name].grid}/{name}")
+        paths += [f"{PRODUCTS[name].grid}/{name}" for name in step.outputs if name not in kept]
         if record is None:
-            for name in step.numbers:
-                ready.store.delete(f"fits/{name}")
+            paths += [f"fits/{name}" for name in step.numbers]
+    return paths
 
 
 def _export_fits(ready: Field) -> None:
@@ -221,10 +222,16 @@ def _write_tables(ready: Field) -> None:
 
 def _check_space(ready: Field) -> None:
     """Refuse to begin what a disk has no room for."""
+    stored, exported = count_bytes(ready)
+    shares = [(ready.out, exported)]
     location = ready.store.location
-    places = [Path(location)] if "://" not in location else []
+    if "://" not in location:
+        records = _keep_records(ready.plan, ready.config.steps, ready.store.read_records())
+        # What is dropped before anything is written gives its room back.
+        dropped = sum(ready.store.count_bytes(path) for path in _list_dropped(ready, records))
+        shares.append((Path(location), max(stored - dropped, 0)))
     needed: dict[int, int] = {}
-    for place, size in zip((ready.out, *places), reversed(count_bytes(ready)), strict=False):
+    for place, size in shares:
         existing = next(path for path in (place, *place.parents) if path.exists())
         disk = existing.stat().st_dev
         needed[disk] = needed.get(disk, 0) + size

@@ -300,6 +300,16 @@ def test_run__disk_too_small(field, tmp_path, capsys, small_disk):
     assert "GB free" in line
 
 
+def test_run__disk_of_the_store_too_small(field, tmp_path, capsys, small_disk):
+    store = small_disk / "ngc0628.zarr"
+    text = field.read_text()
+    assert "[output]" not in text
+    field.write_text(f'{text}\n[output]\nstore = "{store}"\n')
+    line = refuse(capsys, tmp_path, "run", field, "--out", tmp_path / "out")
+    assert f"{store}: " in line
+    assert "GB free" in line
+
+
 def test_run__disk_full_in_mid_run(field, tmp_path, capsys, small_disk, monkeypatch):
     monkeypatch.setattr("phangs_xr.pipeline.count_bytes", lambda ready: (0, 0))
     out = small_disk / "out"

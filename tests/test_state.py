@@ -10,10 +10,14 @@ import phangs_xr
 from phangs_xr.cli import main
 from phangs_xr.config import load_config
 from phangs_xr.errors import InputError
+from phangs_xr.field import count_bytes, prepare_field
 from phangs_xr.io.zarr import FieldStore, find_store
 from phangs_xr.qa import check_field
+from phangs_xr.stage import _finish_steps
 from tests.configs import write_config
 
+SMALL = 300_000
+"""More than all in a store that is not an image [byte]."""
 WITHOUT_CATALOGUE = ["nebula_catalogue"]
 CHANGED = "\n[options.add_noise]\nseed = 99\n"
 
@@ -142,6 +146,55 @@ def test_room_that_a_killed_run_has_taken_is_given_back_first(config, tmp_path, 
     (tmp_path / "out" / ".ngc0628_halpha.fits.partial").write_bytes(bytes(needed // 2))
     fill_disk(monkeypatch, tmp_path, needed)
     run(config, tmp_path)
+
+
+def measure_files(path):
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def fill_disk_of(monkeypatch, directory, size):
+    """Pretend that a disk of some size holds the files of a directory and nothing else."""
+
+    def measure_disk(path):
+        return shutil._ntuple_diskusage(0, 0, size - measure_files(directory))
+
+    monkeypatch.setattr("phangs_xr.pipeline.shutil.disk_usage", measure_disk)
+
+
+def stop_at_hst(ready, stage, *rest):
+    if stage.grid == "hst":
+        raise KeyboardInterrupt
+    _finish_steps(ready, stage, *rest)
+
+
+def test_room_of_unfinished_arrays_is_given_back(config, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("phangs_xr.stage._finish_steps", stop_at_hst)
+        with pytest.raises(KeyboardInterrupt):
+            run(config, tmp_path)
+    arrays = measure_files(tmp_path / "out" / "ngc0628.zarr" / "hst")
+    needed = sum(count_bytes(prepare_field(config, tmp_path / "out")))
+    # What is not an image is small.
+    assert arrays > 2 * SMALL
+    fill_disk_of(monkeypatch, tmp_path / "out", needed + SMALL)
+    run(config, tmp_path)
+
+
+def test_room_of_products_that_are_made_again_is_given_back(config, tmp_path, monkeypatch):
+    run(config, tmp_path)
+    store = tmp_path / "out" / "ngc0628.zarr"
+    needed = sum(count_bytes(prepare_field(config, tmp_path / "out", ["load"])))
+    fill_disk_of(monkeypatch, store, needed + SMALL)
+    phangs_xr.run(config, tmp_path / "out", chunk=300, force=["load"])
+
+
+def test_refusal_keeps_what_would_have_been_made_again(config, tmp_path, monkeypatch):
+    run(config, tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    fill_disk(monkeypatch, tmp_path, 1000)
+    with pytest.raises(InputError, match=r"GB are needed for the products"):
+        phangs_xr.run(config, tmp_path / "out", chunk=300, force=["load"])
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
 def test_refused_run_leaves_no_directory(config, tmp_path, monkeypatch):

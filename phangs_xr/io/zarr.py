@@ -189,6 +189,11 @@ class FieldStore:
         """Remove an array or a group, if there is one."""
         sync(self.store.delete_dir(path))
 
+    def count_bytes(self, path: str) -> int:
+        """Return the bytes that an array or a group takes, whole or not; 0 if it is not there."""
+        # Opening a store for writing would make its directory.
+        return sync(self.store.with_read_only(True).getsize_prefix(path))
+
     def write_numbers(self, numbers: Mapping[str, Any]) -> None:
         """Write measured numbers, and small arrays of them, into `/fits`."""
         values = {}

@@ -66,6 +66,17 @@ def test_run_killed_before_its_tables_leaves_no_old_measurements(config, tmp_pat
     assert set(run(config, tmp_path)["nebulae"].data_vars) == rows
 
 
+def test_store_of_a_run_killed_before_its_first_product_can_be_opened(
+    config, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("phangs_xr.pipeline.run_stage", lambda *given: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(config, tmp_path)
+    assert not phangs_xr.open_store(tmp_path / "out").children
+    with pytest.raises(InputError, match="halpha at least, found none: run the recipe"):
+        check_field(tmp_path / "out")
+
+
 @pytest.mark.parametrize("left", [True, False])
 def test_check_killed_while_it_writes_nebulae_loses_no_catalogue(config, tmp_path, left):
     rows = run(config, tmp_path)["nebulae"].to_dataset().load()

@@ -333,6 +333,9 @@ def open_store(path: str | Path, *, chunked: bool = True, nebulae: bool = True) 
             continue
         if group in IMAGE_GROUPS:
             dataset = dataset[[name for name in PRODUCTS if name in finished and name in dataset]]
+            if not dataset.data_vars:
+                # A grid alone: what lies on it is not made yet.
+                continue
             if chunked:
                 dataset = dataset.chunk(_get_chunks(dataset))
             else:

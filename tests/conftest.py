@@ -14,6 +14,7 @@ from phangs_xr.inputs import open_inputs
 from phangs_xr.qa import compare_fluxes, measure_nebulae, measure_shift
 from phangs_xr.simulate import Galaxy, simulate_galaxy
 from phangs_xr.steps import SmoothHst
+from tests.commands import write_field
 from tests.images import take_steps
 
 # No example may fail because the machine is busy, and none leaves files in the checkout.
@@ -80,6 +81,12 @@ def simulated(tmp_path_factory):
 def small(tmp_path_factory):
     """The configuration of the smallest galaxy that still has all there is: 300² pixels."""
     return simulate_galaxy(tmp_path_factory.mktemp("small"), Galaxy(size=300, seed=8))
+
+
+@pytest.fixture
+def field(tmp_path):
+    """The configuration of a field of constant brightness, beside its files, to be spoiled."""
+    return write_field(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -210,8 +210,9 @@ def _draw_outlines(overview: Overview, plane: Plane) -> list[hv.Curve]:
         if ra.size:
             label, colour = MASKS[name]
             lines.append(draw_line(plane, *place_on_sky(plane, ra, dec), colour))
-            # Of thousands of outlines each is too faint to stand in the legend.
-            lines.append(draw_line(plane, _NOWHERE, _NOWHERE, colour, label))
+            # Of thousands of outlines each is too thin to stand in the legend.
+            key = draw_line(plane, _NOWHERE, _NOWHERE, colour, label)
+            lines.append(style(key, bokeh={"line_width": 2}, mpl={"linewidth": 2}))
     return lines
 
 

@@ -13,7 +13,13 @@ FWHM_TO_SIGMA = 1 / (2 * sqrt(2 * log(2)))
 """Of a Gaussian."""
 
 
-def smooth_gaussian(image: Image, sigma: float, radius: int, wanted: Mask | None = None) -> Image:
+def smooth_gaussian(
+    image: Image,
+    sigma: float,
+    radius: int,
+    origin: tuple[int, int] = (0, 0),
+    wanted: Mask | None = None,
+) -> Image:
     """Smooth with a Gaussian to which missing pixels carry no weight.
 
     Parameters
@@ -24,6 +30,8 @@ def smooth_gaussian(image: Image, sigma: float, radius: int, wanted: Mask | None
         Of the Gaussian [pixel].
     radius
         Half-width of the kernel [pixel].
+    origin
+        Absolute row and column of the first pixel, where the image is a window of a larger one.
     wanted
         Where the result is needed; what is far from there may not be computed, and is then NaN.
 
@@ -36,25 +44,31 @@ def smooth_gaussian(image: Image, sigma: float, radius: int, wanted: Mask | None
     Notes
     -----
     Rows and columns are multiplied by banded matrices, block by block: many times as fast as
-    `scipy.ndimage.correlate1d`. Direct sums, not a Fourier transform, and blocks of one size, so
-    that what a pixel becomes does not depend on the chunk it is in.
+    `scipy.ndimage.correlate1d`. Direct sums, not a Fourier transform, and blocks that lie on the
+    absolute pixels, not on the window's, so that what a pixel becomes does not depend on the chunk
+    it is in: many a BLAS library (OpenBLAS for AVX2) rounds differently at the edge of a block than
+    in its middle.
     """
     down = _make_band(sample_gaussian(sigma, radius)).astype(image.dtype)
     across = np.ascontiguousarray(down.T)
     margin = -(-2 * radius // _BLOCK) * _BLOCK
     smoothed = np.full_like(image, np.nan)
-    for start in range(0, image.shape[0], _STRIP):
-        rows = slice(start, start + _STRIP)
+    for start in range(-(origin[0] % _BLOCK), image.shape[0], _STRIP):
+        rows = slice(max(start, 0), start + _STRIP)
         asked = np.arange(image.shape[1])
         if wanted is not None:
             asked = np.flatnonzero(wanted[rows].any(axis=0))
         if not asked.size:
             continue
-        left, width = int(asked[0]), int(asked[-1] - asked[0]) + 1
-        shape = (_STRIP + 2 * radius, -(-width // _BLOCK) * _BLOCK + margin)
+        first, last = int(asked[0]), int(asked[-1])
+        left = first - (origin[1] + first) % _BLOCK
+        shape = (_STRIP + 2 * radius, -(-(last + 1 - left) // _BLOCK) * _BLOCK + margin)
         strip = _cut_window(image, start - radius, left - radius, shape)
-        target = smoothed[rows, left : left + width]
-        target[:] = _smooth_strip(strip, down, across)[: target.shape[0], :width]
+        target = smoothed[rows, first : last + 1]
+        skipped = rows.start - start
+        target[:] = _smooth_strip(strip, down, across)[
+            skipped : skipped + target.shape[0], first - left : last + 1 - left
+        ]
     return smoothed
 
 
@@ -119,7 +133,14 @@ def _list_windows(images: Image, height: int, width: int) -> Image:
     return windows[:, ::_BLOCK, ::_BLOCK]
 
 
-def fill_holes(image: Image, coverage: Mask, sigma: float, radius: int, passes: int) -> Image:
+def fill_holes(
+    image: Image,
+    coverage: Mask,
+    sigma: float,
+    radius: int,
+    passes: int,
+    origin: tuple[int, int] = (0, 0),
+) -> Image:
     """Replace missing pixels by the Gaussian-weighted mean of the pixels around them.
 
     Parameters
@@ -133,6 +154,8 @@ def fill_holes(image: Image, coverage: Mask, sigma: float, radius: int, passes: 
     passes
         How often: each further pass also uses what the one before it filled. A pass reaches
         `radius` pixels into a hole.
+    origin
+        Absolute row and column of the first pixel, where the image is a window of a larger one.
 
     Returns
     -------
@@ -148,7 +171,7 @@ def fill_holes(image: Image, coverage: Mask, sigma: float, radius: int, passes: 
         # All passes but the last also fill outside the coverage: the next one uses that near the
         # edges, as the earlier code does, and only the end result is cut back.
         wanted = missing if left else holes
-        np.copyto(filled, smooth_gaussian(filled, sigma, radius, wanted), where=wanted)
+        np.copyto(filled, smooth_gaussian(filled, sigma, radius, origin, wanted), where=wanted)
     filled[~coverage] = np.nan
     return filled
 

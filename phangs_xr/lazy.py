@@ -115,31 +115,36 @@ def map_halo(
 ) -> xr.DataArray:
     """Apply a kernel that looks at neighbours up to `depth` pixels away.
 
-    The kernel must treat the edge of its window as the edge of the image; what it makes of the
-    outer `depth` pixels is cut off where the image goes on. Other arguments and the result are as
-    for `map_pixels`.
+    The kernel is called with one array per image, `origin` (the absolute row and column of its
+    window's first pixel) and the parameters by name. It must treat the edge of its window as the
+    edge of the image; what it makes of the outer `depth` pixels is cut off where the image goes on.
+    Other arguments and the result are as for `map_pixels`.
     """
     parameters = {name: _unwrap_number(value) for name, value in parameters.items()}
-    if depth == 0:
-        return map_pixels(kernel, *images, dtype=dtype, **parameters)
     dtype = np.dtype(dtype or images[0].dtype)
+    rows, columns = _label_positions(images[0])
+    labels = [rows[:, None], columns[None, :]]
+    run = partial(_run_window, kernel, dtype)
     if not _is_lazy(images, parameters):
-        made = _run_kernel(kernel, dtype, *(image.data for image in images), **parameters)
+        made = run(*(image.data for image in images), *labels, **parameters)
         return _label_like(images[0], made, dtype)
     import dask.array as da
 
     arrays = _unify(images)
+    chunks = arrays[0].chunks
     data = da.map_overlap(
-        partial(_run_kernel, kernel, dtype),
+        run,
         *arrays,
-        depth=depth,
+        da.from_array(labels[0], chunks=(chunks[0], 1)),
+        da.from_array(labels[1], chunks=(1, chunks[1])),
+        depth=[depth] * len(arrays) + [{0: depth, 1: 0}, {0: 0, 1: depth}],
         boundary="none",
         dtype=dtype,
         meta=np.empty((0, 0), dtype),
         **parameters,
     )
     # Chunks thinner than the halo are merged on the way: give the caller's chunks back.
-    return _label_like(images[0], _rechunk(data, arrays[0].chunks), dtype)
+    return _label_like(images[0], _rechunk(data, chunks), dtype)
 
 
 def map_tiles(
@@ -259,10 +264,13 @@ def _unify(images: Sequence[xr.DataArray]) -> list[Any]:
     ]
 
 
-def _run_kernel(
-    kernel: Kernel, dtype: np.dtype[Any], *arrays: NDArray[Any], **parameters: Any
+def _run_window(
+    kernel: Kernel, dtype: np.dtype[Any], *operands: NDArray[Any], **parameters: Any
 ) -> NDArray[Any]:
-    return kernel(*arrays, **parameters).astype(dtype, copy=False)
+    """Run a kernel on a window; the operands are its images, then its rows and its columns."""
+    *arrays, rows, columns = operands
+    origin = (int(rows.flat[0]), int(columns.flat[0])) if arrays[0].size else (0, 0)
+    return kernel(*arrays, origin=origin, **parameters).astype(dtype, copy=False)
 
 
 def _run_by_bands(

@@ -49,13 +49,15 @@ def find_halo(options: FillNegatives, grid: Grid) -> int:
     return HALO
 
 
-def fill_below(image: Image, *, threshold: float) -> Image:
+def fill_below(image: Image, *, origin: tuple[int, int], threshold: float) -> Image:
     """Replace pixels at or below a threshold, grown twice, by interpolation.
 
     Parameters
     ----------
     image
         2-D, NaN is missing and stays so.
+    origin
+        Absolute row and column of its first pixel.
     threshold
         In the image's unit.
     """
@@ -63,7 +65,7 @@ def fill_below(image: Image, *, threshold: float) -> Image:
     if not marked.any():
         return image.copy()
     kept = np.where(marked, np.nan, image).astype(image.dtype, copy=False)
-    return fill_holes(kept, np.isfinite(image), SIGMA, RADIUS, PASSES)
+    return fill_holes(kept, np.isfinite(image), SIGMA, RADIUS, PASSES, origin)
 
 
 def fill_negatives(anchored: xr.DataArray, *, options: FillNegatives | None = None) -> xr.Dataset:

@@ -120,10 +120,10 @@ def cut_discs(
     return mask
 
 
-def fill_discs(image: Image, coverage: Image, mask: Image) -> Image:
+def fill_discs(image: Image, coverage: Image, mask: Image, *, origin: tuple[int, int]) -> Image:
     """Cut the mask out of an image and interpolate its missing pixels where there is coverage."""
     kept = np.where(mask > 0, np.nan, image).astype(image.dtype, copy=False)
-    return fill_holes(kept, np.isfinite(coverage), SIGMA, RADIUS, passes=1)
+    return fill_holes(kept, np.isfinite(coverage), SIGMA, RADIUS, 1, origin)
 
 
 @dataclass(frozen=True)

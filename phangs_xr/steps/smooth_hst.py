@@ -79,12 +79,12 @@ def find_gap(options: SmoothHst) -> str:
 
 
 def smooth_covered(
-    image: NDArray[np.floating], *, sigma: float, radius: int
+    image: NDArray[np.floating], *, origin: tuple[int, int], sigma: float, radius: int
 ) -> NDArray[np.floating]:
     """Smooth an image where it has data; see `phangs_xr.filters.smooth_gaussian`."""
     if radius == 0:
         return image.copy()
-    smoothed = smooth_gaussian(image, sigma, radius)
+    smoothed = smooth_gaussian(image, sigma, radius, origin)
     smoothed[np.isnan(image)] = np.nan
     return smoothed
 

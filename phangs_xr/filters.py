@@ -47,9 +47,10 @@ def smooth_gaussian(
     `scipy.ndimage.correlate1d`. Direct sums, not a Fourier transform, and blocks that lie on the
     absolute pixels, not on the window's, so that what a pixel becomes does not depend on the chunk
     it is in: many a BLAS library (OpenBLAS for AVX2) rounds differently at the edge of a block than
-    in its middle.
+    in its middle. And each processor's rounds its own way: sums in double precision give images in
+    single precision the same bits on the unlike machines of a cluster.
     """
-    down = _make_band(sample_gaussian(sigma, radius)).astype(image.dtype)
+    down = _make_band(sample_gaussian(sigma, radius))
     across = np.ascontiguousarray(down.T)
     margin = -(-2 * radius // _BLOCK) * _BLOCK
     smoothed = np.full_like(image, np.nan)
@@ -104,18 +105,18 @@ def _cut_window(image: Image, row: int, column: int, shape: tuple[int, int]) -> 
     return window
 
 
-def _smooth_strip(strip: Image, down: Image, across: Image) -> Image:
+def _smooth_strip(
+    strip: Image, down: NDArray[np.float64], across: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Smooth a strip that comes with its neighbours, NaN where missing."""
     present = np.isfinite(strip)
-    values = np.stack([np.where(present, strip, 0), present], dtype=strip.dtype)
-    lines = np.empty((2, _STRIP, strip.shape[1]), strip.dtype)
+    values = np.stack([np.where(present, strip, 0), present], dtype=np.float64)
+    lines = np.empty((2, _STRIP, strip.shape[1]))
     np.matmul(down, _list_windows(values, down.shape[1], _BLOCK), out=_list_blocks(lines))
-    sums = np.empty(
-        (2, _STRIP, (strip.shape[1] - len(across)) // _BLOCK * _BLOCK + _BLOCK), strip.dtype
-    )
+    sums = np.empty((2, _STRIP, (strip.shape[1] - len(across)) // _BLOCK * _BLOCK + _BLOCK))
     np.matmul(_list_windows(lines, _BLOCK, len(across)), across, out=_list_blocks(sums))
     total, weight = sums
-    smoothed: Image = np.full_like(total, np.nan)
+    smoothed: NDArray[np.float64] = np.full_like(total, np.nan)
     np.divide(total, weight, out=smoothed, where=weight > 0)
     return smoothed
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.floating]
 Mask = NDArray[np.bool_]
+_Floats = NDArray[np.float64]
 
 FWHM_TO_SIGMA = 1 / (2 * sqrt(2 * log(2)))
 """Of a Gaussian."""
@@ -52,7 +53,7 @@ def smooth_gaussian(
     """
     down = _make_band(sample_gaussian(sigma, radius))
     across = np.ascontiguousarray(down.T)
-    margin = -(-2 * radius // _BLOCK) * _BLOCK
+    margin = _round_up(2 * radius)
     smoothed = np.full_like(image, np.nan)
     for start in range(-(origin[0] % _BLOCK), image.shape[0], _STRIP):
         rows = slice(max(start, 0), start + _STRIP)
@@ -63,7 +64,7 @@ def smooth_gaussian(
             continue
         first, last = int(asked[0]), int(asked[-1])
         left = first - (origin[1] + first) % _BLOCK
-        shape = (_STRIP + 2 * radius, -(-(last + 1 - left) // _BLOCK) * _BLOCK + margin)
+        shape = (_STRIP + 2 * radius, _round_up(last + 1 - left) + margin)
         strip = _cut_window(image, start - radius, left - radius, shape)
         target = smoothed[rows, first : last + 1]
         skipped = rows.start - start
@@ -73,7 +74,7 @@ def smooth_gaussian(
     return smoothed
 
 
-def sample_gaussian(sigma: float, radius: int) -> NDArray[np.float64]:
+def sample_gaussian(sigma: float, radius: int) -> _Floats:
     """Return a Gaussian sampled at the pixels, 2·radius + 1 numbers that sum to 1."""
     kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     return np.asarray(kernel / kernel.sum())
@@ -86,7 +87,12 @@ _BLOCK = 32
 """Side of the blocks [pixel]: the fastest, and too small for a BLAS library to start threads."""
 
 
-def _make_band(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
+def _round_up(pixels: int) -> int:
+    """Return the side of the blocks that hold so many pixels."""
+    return -(-pixels // _BLOCK) * _BLOCK
+
+
+def _make_band(kernel: _Floats) -> _Floats:
     """Return the matrix whose product with a column is its correlation with a kernel."""
     band = np.zeros((_BLOCK, _BLOCK + kernel.size - 1))
     for row in range(_BLOCK):
@@ -105,33 +111,52 @@ def _cut_window(image: Image, row: int, column: int, shape: tuple[int, int]) -> 
     return window
 
 
-def _smooth_strip(
-    strip: Image, down: NDArray[np.float64], across: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _smooth_strip(strip: Image, down: _Floats, across: _Floats) -> _Floats:
     """Smooth a strip that comes with its neighbours, NaN where missing."""
     present = np.isfinite(strip)
-    values = np.stack([np.where(present, strip, 0), present], dtype=np.float64)
-    lines = np.empty((2, _STRIP, strip.shape[1]))
-    np.matmul(down, _list_windows(values, down.shape[1], _BLOCK), out=_list_blocks(lines))
-    sums = np.empty((2, _STRIP, (strip.shape[1] - len(across)) // _BLOCK * _BLOCK + _BLOCK))
-    np.matmul(_list_windows(lines, _BLOCK, len(across)), across, out=_list_blocks(sums))
-    total, weight = sums
-    smoothed: NDArray[np.float64] = np.full_like(total, np.nan)
+    total = _correlate(np.where(present, strip, np.float64(0)), down, across)
+    weight = _sum_weights(present, down, across)
+    smoothed: _Floats = np.full_like(total, np.nan)
     np.divide(total, weight, out=smoothed, where=weight > 0)
     return smoothed
 
 
-def _list_blocks(images: Image) -> Image:
-    """View images as blocks: (image, row, column, pixel row, pixel column)."""
-    count, height, width = images.shape
-    shape = (count, height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
-    return images.reshape(shape).swapaxes(2, 3)
+def _sum_weights(present: Mask, down: _Floats, across: _Floats) -> _Floats:
+    """Return the kernel's sum over the pixels that are present.
+
+    Blocks that nothing is missing from are all alike: most, and half the work of smoothing.
+    """
+    reach = len(across)
+    margin = _round_up(reach) - _BLOCK
+    whole = _correlate(np.ones((reach, _BLOCK + margin)), down, across)
+    gaps = sliding_window_view(~present.all(axis=0), reach)[::_BLOCK].any(axis=1)
+    weight = np.tile(whole, ((len(present) - reach) // _BLOCK + 1, gaps.size))
+    edges = np.flatnonzero(np.diff(gaps, prepend=False, append=False)) * _BLOCK
+    for first, last in zip(edges[::2], edges[1::2], strict=True):
+        around = present[:, first : last + margin].astype(np.float64)
+        weight[:, first:last] = _correlate(around, down, across)
+    return weight
 
 
-def _list_windows(images: Image, height: int, width: int) -> Image:
-    """View images as overlapping windows, one for each block, ordered as the blocks are."""
-    windows = sliding_window_view(images, (height, width), axis=(1, 2))
-    return windows[:, ::_BLOCK, ::_BLOCK]
+def _correlate(image: _Floats, down: _Floats, across: _Floats) -> _Floats:
+    """Correlate an image with a kernel along both axes: whole blocks, the kernel's width less."""
+    height, width = ((side - len(across)) // _BLOCK * _BLOCK + _BLOCK for side in image.shape)
+    lines = np.empty((height, image.shape[1]))
+    np.matmul(down, _list_windows(image, len(across), _BLOCK), out=_list_blocks(lines))
+    sums = np.empty((height, width))
+    np.matmul(_list_windows(lines, _BLOCK, len(across)), across, out=_list_blocks(sums))
+    return sums
+
+
+def _list_blocks(image: _Floats) -> _Floats:
+    """View an image as blocks: (row, column, pixel row, pixel column)."""
+    height, width = image.shape
+    return image.reshape(height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK).swapaxes(1, 2)
+
+
+def _list_windows(image: _Floats, height: int, width: int) -> _Floats:
+    """View an image as overlapping windows, one for each block, ordered as the blocks are."""
+    return sliding_window_view(image, (height, width))[::_BLOCK, ::_BLOCK]
 
 
 def fill_holes(

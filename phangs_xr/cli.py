@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -59,6 +59,9 @@ Directory = Annotated[
 
 FIELDS_AT_ONCE = 4
 """Fields that share a cluster at a time: enough to keep it busy while one of them plans."""
+
+LISTEN_EVERY = 0.2
+"""How long Ctrl-C may go unheard while several fields are at work [s]."""
 
 STOPPED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -362,7 +365,12 @@ def _map_at_once(
     """Call a function for several fields at a time; Ctrl-C does not wait for those at work."""
     pool = ThreadPoolExecutor(at_once)
     try:
-        return list(pool.map(function, configs))
+        futures = [pool.submit(function, config) for config in configs]
+        # A signal that the system hands to another thread does not end a wait of this one: it is
+        # heard when the wait is over.
+        while wait(futures, timeout=LISTEN_EVERY).not_done:
+            pass
+        return [future.result() for future in futures]
     finally:
         # Of those still at work the tasks are dropped when the cluster is left.
         pool.shutdown(wait=False, cancel_futures=True)

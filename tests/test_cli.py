@@ -7,10 +7,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Event, get_ident
 
 import pytest
 
-from phangs_xr.cli import main
+from phangs_xr.cli import _map_at_once, main
 from phangs_xr.errors import InputError
 from tests.commands import call, refuse
 from tests.configs import write_config
@@ -204,6 +205,20 @@ def test_run_many__stops_when_told_to(simulated, tmp_path, options):
     )
     assert not (tmp_path / "one/f555w_f814w/one_fits.csv").exists()
     assert not (tmp_path / "five").exists()
+
+
+def test_map_at_once__hears_a_signal_that_another_thread_receives():
+    heard, finished = Event(), []
+
+    def work(config):
+        time.sleep(0.5)  # until the main thread waits
+        signal.pthread_kill(get_ident(), signal.SIGINT)
+        finished.append(heard.wait(20))
+
+    with pytest.raises(KeyboardInterrupt):
+        _map_at_once(work, ["one"], 2)
+    assert finished == []
+    heard.set()
 
 
 def test_run_many__debug_shows_the_traceback_and_goes_on(field, tmp_path, capsys, monkeypatch):

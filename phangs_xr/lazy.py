@@ -132,12 +132,17 @@ def map_halo(
 
     arrays = _unify(images)
     chunks = arrays[0].chunks
+    rows_deep, columns_deep = _limit_depth(depth, arrays[0].shape)
     data = da.map_overlap(
         run,
         *arrays,
         da.from_array(labels[0], chunks=(chunks[0], 1)),
         da.from_array(labels[1], chunks=(1, chunks[1])),
-        depth=[depth] * len(arrays) + [{0: depth, 1: 0}, {0: 0, 1: depth}],
+        depth=[
+            *[{0: rows_deep, 1: columns_deep}] * len(arrays),
+            {0: rows_deep, 1: 0},
+            {0: 0, 1: columns_deep},
+        ],
         boundary="none",
         dtype=dtype,
         meta=np.empty((0, 0), dtype),
@@ -248,6 +253,11 @@ def _rechunk(array: Any, chunks: Any) -> Any:
     # Left to choose, dask loads `distributed` to ask whether there is a cluster; and shuffling
     # through it is for arrays whose every chunk changes.
     return array.rechunk(chunks, method="tasks")
+
+
+def _limit_depth(depth: int, shape: tuple[int, ...]) -> list[int]:
+    """Return how far to look along each axis: dask refuses more neighbours than there are."""
+    return [min(depth, size) for size in shape]
 
 
 def _unify(images: Sequence[xr.DataArray]) -> list[Any]:
@@ -394,7 +404,8 @@ def _reduce_lazily(
         for chunks in arrays[0].chunks
     ]
     if reduction.depth:
-        arrays = [da.overlap.overlap(array, reduction.depth, "none") for array in arrays]
+        depths = dict(enumerate(_limit_depth(reduction.depth, shape)))
+        arrays = [da.overlap.overlap(array, depths, "none") for array in arrays]
     look = partial(_look_at_block, reduction=reduction, origin=get_origin(images[0]), shape=shape)
     name = f"{type(reduction).__name__}-{tokenize(reduction, *(array.name for array in arrays))}"
     keys = [array.__dask_keys__() for array in arrays]

@@ -38,6 +38,14 @@ def test_filling_is_that_of_astropy(chunks, threshold):
     np.testing.assert_allclose(found, expected, rtol=2e-6)
 
 
+@pytest.mark.parametrize("chunks", [None, 60])
+def test_infinities_are_missing_wherever_the_negatives_are(chunks):
+    field = np.abs(make_field()) + 1
+    field[20, 30], field[40, 140], field[100, 100] = np.inf, -np.inf, -1
+    expected = fill(np.where(np.isfinite(field), field, np.nan))
+    np.testing.assert_array_equal(fill(field, chunks), expected)
+
+
 def test_what_is_not_near_a_negative_keeps_its_bits():
     field = np.abs(make_field()) + 1
     np.testing.assert_array_equal(fill(field), field)

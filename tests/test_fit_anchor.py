@@ -104,18 +104,31 @@ def test_without_negatives_nothing_is_filled():
         (np.full((8, 8), np.nan), 0),
         (np.where(np.arange(64).reshape(8, 8) < 2, 1.0, np.nan), 2),
         (np.full((8, 8), 3.0), 64),
+        # Of these the sums are rounded: spread and slope are not exactly zero.
+        (np.full((8, 8), 0.1), 64),
+        (np.full((300, 300), 3.3), 90000),
     ],
 )
 def test_line_through_too_little_is_refused(muse, pixels):
-    halpha = make_flux(np.arange(64.0).reshape(8, 8))
+    halpha = make_flux(np.arange(float(muse.size)).reshape(muse.shape))
     with pytest.raises(InputError, match=f"a line needs 3 pixels .* found {pixels}: "):
         phangs_xr.fit_anchor(halpha, halpha, make_flux(muse))
 
 
-def test_line_without_a_slope_is_refused():
-    flat = make_flux(np.full((8, 8), 3.0))
+@pytest.mark.parametrize(("value", "side"), [(3.0, 8), (0.1, 8), (3.3, 300), (-7.7e4, 300)])
+def test_line_without_a_slope_is_refused(value, side):
+    flat = make_flux(np.full((side, side), value))
+    muse = make_flux(np.arange(float(side * side)).reshape(side, side))
     with pytest.raises(InputError, match=r"a slope is needed .* found 0: "):
-        phangs_xr.fit_anchor(flat, flat, make_flux(np.arange(64.0).reshape(8, 8)))
+        phangs_xr.fit_anchor(flat, flat, muse)
+
+
+def test_line_through_what_hardly_varies_is_found():
+    # By a hundred-thousandth of its values, a few of float32's steps.
+    muse = (1000 + 0.01 * np.random.default_rng(1).normal(size=(300, 300))).astype(np.float32)
+    halpha = (2 * (muse - np.float32(1000)) + 5).astype(np.float32)
+    found = measure([halpha, halpha, muse])
+    assert found["slope"] == pytest.approx(2, rel=1e-4)
 
 
 def test_simulated_truth_is_recovered(quiet, quiet_products):

@@ -20,8 +20,8 @@ class ExtractMuse:
 
 
 def keep_values(flux: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return the values; the caller's dtype makes them float32."""
-    return flux
+    """Return the values, infinities made NaN; the caller's dtype makes them float32."""
+    return np.where(np.isfinite(flux), flux, np.nan)
 
 
 def extract_muse(muse: xr.DataArray, *, options: ExtractMuse | None = None) -> xr.Dataset:

@@ -55,17 +55,16 @@ def fill_below(image: Image, *, origin: tuple[int, int], threshold: float) -> Im
     Parameters
     ----------
     image
-        2-D, NaN is missing and stays so.
+        2-D; NaN and infinities are missing, both NaN in the result.
     origin
         Absolute row and column of its first pixel.
     threshold
         In the image's unit.
     """
-    marked = dilate_cross(image <= threshold, DILATIONS)
-    if not marked.any():
-        return image.copy()
-    kept = np.where(marked, np.nan, image).astype(image.dtype, copy=False)
-    return fill_holes(kept, np.isfinite(image), SIGMA, RADIUS, PASSES, origin)
+    coverage = np.isfinite(image)
+    marked = dilate_cross(coverage & (image <= threshold), DILATIONS)
+    kept = np.where(marked | ~coverage, np.nan, image).astype(image.dtype, copy=False)
+    return fill_holes(kept, coverage, SIGMA, RADIUS, PASSES, origin)
 
 
 def fill_negatives(anchored: xr.DataArray, *, options: FillNegatives | None = None) -> xr.Dataset:

@@ -32,6 +32,10 @@ Image = NDArray[np.floating]
 CELL = 100
 """Sums are kept apart by cells of so many pixels a side, so that no chunking changes their bits."""
 
+ROUNDING = 1e-12
+"""Share of a sum of squares that rounding may leave of it where nothing varies: what varies by a
+millionth of its values leaves more."""
+
 HISTOGRAM_EDGES = 10 * np.sinh(np.arange(-6.0, 13.05, 0.1))
 """Bin edges of the 2-D histogram [1e-20 erg/s/cm² per pixel]: linear near zero, then logarithmic,
 ±2000 on the negative and 2 million on the positive side."""
@@ -86,25 +90,25 @@ def fit_line(cells: Mapping[tuple[int, int], NDArray[np.float64]]) -> Numbers:
     ------
     InputError
         If fewer than 3 pixels, or MUSE pixels of one value, are finite in both images, or HST does
-        not change with MUSE.
+        not change with MUSE; by what rounding leaves of the sums (`ROUNDING`).
     """
     rows = list(cells.values())
     x, y, xx, xy, yy, n = (fsum(row[i] for row in rows) for i in range(len(SUMS)))
     spread_x = xx - x * x / n if n else 0.0
-    if n < 3 or not spread_x > 0:
+    if n < 3 or not spread_x > ROUNDING * xx:
         message = (
             f"fit_anchor: a line needs 3 pixels with different MUSE values where HST and MUSE both "
             f"have data, found {int(n)}: check that the images overlap"
         )
         raise InputError(message)
     spread_y, together = yy - y * y / n, xy - x * y / n
-    slope = together / spread_x
-    if slope == 0:
+    if abs(together) <= ROUNDING * sqrt(xx * yy):
         message = (
             "fit_anchor: a slope is needed to scale HST to MUSE, found 0: check that halpha is not "
             "constant"
         )
         raise InputError(message)
+    slope = together / spread_x
     residual = max(spread_y - slope * together, 0.0) / (n - 2)
     return {
         "slope": slope,

@@ -137,7 +137,7 @@ class Values:
     last: NDArray[np.float64]
     count: NDArray[np.float64]
     total: NDArray[np.float64]
-    square: NDArray[np.float64]
+    scatter: NDArray[np.float64]
     coarse: NDArray[np.intp]
     weight: NDArray[np.float64]
     wanted: set[int] = field(default_factory=set)
@@ -170,7 +170,7 @@ class Values:
             last=np.maximum(*ends).astype(np.float64)[order],
             count=self.count[order],
             total=unknown,
-            square=unknown,
+            scatter=unknown,
             coarse=self.coarse[order],
             weight=self.weight[order],
         )
@@ -204,7 +204,9 @@ class Values:
         if size == 0:
             return float("nan"), float("nan")
         mean = float((self.weight * self.total).sum()) / size
-        spread = self.square - 2 * mean * self.total + self.count * mean**2
+        # From row to row, not from sums of squares: these cancel where the level is far above the
+        # scatter.
+        spread = self.scatter + self.count * (self.total / self.count - mean) ** 2
         return mean, float(np.sqrt(max((self.weight * spread).sum() / size, 0.0)))
 
     def find_mad(self) -> float:
@@ -270,7 +272,7 @@ def view_values(counts: Counts) -> Values:
     bins = np.flatnonzero((counts.counts > 0) & ~counts.refined)
     edges = bins.astype(np.uint32) << np.uint32(16)
     first, last = decode_values(edges), decode_values(edges | np.uint32(0xFFFF))
-    total, square = _sum_bins(counts, bins)
+    total, scatter = _sum_bins(counts, bins)
     exact = decode_values(counts.keys)
     number = counts.key_counts.astype(np.float64)
     order = np.argsort(np.concatenate([first, exact]), kind="stable")
@@ -283,7 +285,7 @@ def view_values(counts: Counts) -> Values:
         last=join(last, exact),
         count=join(counts.counts[bins].astype(np.float64), number),
         total=join(total, number * exact),
-        square=join(square, number * exact * exact),
+        scatter=join(scatter, np.zeros_like(exact)),
         coarse=np.concatenate([bins, (counts.keys >> 16).astype(np.intp)])[order],
         weight=np.ones(order.size),
     )
@@ -292,9 +294,10 @@ def view_values(counts: Counts) -> Values:
 def _sum_bins(
     counts: Counts, bins: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the sums of the values and of their squares in some coarse bins.
+    """Return the sums over some coarse bins of the values, and of their squared deviations.
 
-    Within a bin a value is linear in its lower 16 bits: sign and exponent are the bin's own.
+    The deviations are from the bin's mean. Within a bin a value is linear in its lower 16 bits:
+    sign and exponent are the bin's own.
     """
     edges = bins.astype(np.uint32) << np.uint32(16)
     start = decode_values(edges)
@@ -302,5 +305,4 @@ def _sum_bins(
     number = counts.counts[bins].astype(np.float64)
     low = counts.sums[bins].astype(np.float64)
     squares = counts.squares[bins].astype(np.float64)
-    total = number * start + step * low
-    return total, number * start**2 + 2 * start * step * low + step**2 * squares
+    return number * start + step * low, step**2 * (squares - low**2 / number)

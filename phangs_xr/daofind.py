@@ -32,6 +32,9 @@ _EXTENT = 1.5
 _SEPARATION = 2.5
 """No source has a brighter one so near [FWHM], as DAOFIND asks for."""
 
+ROUNDING = 1e-12
+"""Share of the sum of a source's pixels that rounding may leave where there is nothing."""
+
 
 @dataclass(frozen=True)
 class Kernel:
@@ -273,7 +276,7 @@ def sum_rings(image: Image, xy: _Floats, rings: int) -> _Floats:
     Returns
     -------
     ndarray
-        Shape (n, rings).
+        Shape (n, rings); 0 for a ring without data.
     """
     centres = np.rint(xy[:, ::-1]).astype(np.intp)
     half = rings + 1
@@ -287,7 +290,11 @@ def sum_rings(image: Image, xy: _Floats, rings: int) -> _Floats:
         shares = overlap_disc(rows + edges, columns + edges, radius)
         near = slice(half - reach, half + reach + 1)
         discs[:, radius] = np.einsum("nij,nij->n", pixels[:, near, near], shares)
-    return np.diff(discs)
+    sums: _Floats = np.diff(discs)
+    # What two discs differ by where the ring between them has no data is not always zero.
+    largest = np.abs(pixels).sum(axis=(1, 2), dtype=np.float64)
+    sums[np.abs(sums) <= ROUNDING * largest[:, None]] = 0
+    return sums
 
 
 def overlap_disc(rows: _Floats, columns: _Floats, radius: float) -> _Floats:

@@ -109,6 +109,14 @@ def find_overlap(target: Grid, source: Grid, pad: int) -> tuple[slice, slice]:
     return windows[0], windows[1]
 
 
+def count_reach(target: Grid, source: Grid) -> int:
+    """Return how many pixels of `source` a pixel of `target` reaches from its centre, rounded up.
+
+    To its corners, for square pixels at any angle.
+    """
+    return math.ceil(math.sqrt(target.pixel_area / source.pixel_area / 2))
+
+
 def _list_extremes(first: float, step: float, count: int) -> NDArray[np.float64]:
     """Positions between which bilinear interpolation has no extreme: both ends and the nodes."""
     low, high = sorted((first, first + step * (count - 1)))

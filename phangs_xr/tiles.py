@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from phangs_xr.grid import Grid, get_grid, is_one_grid
 from phangs_xr.lazy import get_origin
-from phangs_xr.pixel_map import find_overlap
+from phangs_xr.pixel_map import count_reach, find_overlap
 from phangs_xr.reduction import Block, Reduction, find_depth
 from phangs_xr.runner import Runner
 
-PAD = 4
-"""Pixels read around those that a tile's pixels fall on in an image on another grid."""
+PAD = 3
+"""Pixels read around those that a tile's pixels reach in an image on another grid."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,8 @@ def read_overlap(image: xr.DataArray, target: Grid, window: Tile) -> xr.DataArra
     source = get_grid(image)
     if is_one_grid(target, source):
         return read_window(image, window)
-    overlap = find_overlap(target.window(window.ys, window.xs), source, PAD)
+    pad = PAD + count_reach(target, source)
+    overlap = find_overlap(target.window(window.ys, window.xs), source, pad)
     # Where they do not meet, one pixel still says what grid and unit the image has.
     ys, xs = (part if part.stop > part.start else slice(0, 1) for part in overlap)
     return image.isel(y=ys, x=xs).load()

@@ -113,6 +113,38 @@ def test_only_so_many_frames_are_kept(stored, monkeypatch):
     assert len(frames._frames) == 3
 
 
+def test_frame_that_was_asked_for_longest_ago_goes(stored, monkeypatch):
+    monkeypatch.setattr(chunks, "FRAMES", 2)
+    frames = FrameCache()
+    image = StoredImage(stored, frames)
+    corner = slice(0, 3), slice(0, 3)
+    for index in ((0, 0), (0, 1)):
+        frames.keep(("hst/halpha", index), image._read_chunk(index))
+    assert frames.find(("hst/halpha", (0, 0)), corner) is not None
+    frames.keep(("hst/halpha", (0, 2)), image._read_chunk((0, 2)))
+    kept = [frames.find(("hst/halpha", (0, column)), corner) is not None for column in range(3)]
+    assert kept == [True, False, True]
+
+
+def test_images_that_share_frames_keep_them_apart(tmp_path):
+    frames, images = FrameCache(), []
+    for seed, name in enumerate(("one", "two")):
+        array = zarr.create_array(
+            tmp_path / "a.zarr",
+            name=name,
+            shape=SHAPE,
+            chunks=(CHUNK, CHUNK),
+            dtype="float32",
+            fill_value=np.nan,
+            compressors=CODEC,
+        )
+        array[:] = make_pixels(seed)
+        images.append(StoredImage(array, frames))
+    for window in list_tiles(10):
+        for seed, image in enumerate(images):
+            np.testing.assert_array_equal(read(image, *window), make_pixels(seed)[window])
+
+
 def test_a_copy_in_another_process_reads_for_itself(stored):
     image = StoredImage(stored)
     read(image, slice(50, 150), slice(50, 150))
@@ -193,6 +225,14 @@ def test_blocks_that_are_no_chunks_are_zarrs_affair(tmp_path):
     target[0:150, 0:310] = make_pixels()[:150]
     target[150:230, 0:310] = make_pixels()[150:]
     np.testing.assert_array_equal(array[:], make_pixels())
+
+
+def test_parts_of_one_chunk_leave_the_rest_of_it(tmp_path):
+    array = create(tmp_path / "a.zarr")
+    target = ZarrTarget(array)
+    for top in (0, 50):
+        target[top : top + 50, 0:CHUNK] = make_pixels()[top : top + 50, :CHUNK]
+    np.testing.assert_array_equal(array[:CHUNK, :CHUNK], make_pixels()[:CHUNK, :CHUNK])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import phangs_xr
+from phangs_xr.errors import InputError
 from phangs_xr.steps import CompareImages
 from tests.images import chunk_image, make_flux
 
@@ -47,3 +48,9 @@ def test_measured_number_is_taken_as_it_is():
     result = phangs_xr.compare_images(*images, measured={"offset": 100.0})
     _, smoothed, muse = make_images()
     np.testing.assert_allclose(result["hstmuseratio"], muse / (smoothed + 100), rtol=1e-5)
+
+
+@pytest.mark.parametrize("percentile", [-5.0, 200.0, np.nan])
+def test_what_is_no_percentile_is_refused(percentile):
+    with pytest.raises(InputError, match=rf"should be 0 to 100 \[%\], found {percentile}: "):
+        CompareImages(percentile)

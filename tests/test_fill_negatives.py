@@ -5,6 +5,7 @@ import pytest
 from scipy import ndimage
 
 import phangs_xr
+from phangs_xr.errors import InputError
 from phangs_xr.recipes import BARNES2023
 from phangs_xr.sky import get_grid
 from phangs_xr.steps import FillNegatives
@@ -84,3 +85,8 @@ def test_pixels_beyond_the_halo_do_not_matter(name):
     other[40 + halo + 1 :] = -7
     other[:, 40 + halo + 1 :] = np.nan
     assert fill(field).values[40, 40] == fill(other).values[40, 40]
+
+
+def test_threshold_that_is_no_number_is_refused():
+    with pytest.raises(InputError, match=r"threshold should be .* found nan: "):
+        FillNegatives(threshold=np.nan)

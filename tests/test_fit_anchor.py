@@ -123,6 +123,12 @@ def test_line_without_a_slope_is_refused(value, side):
         phangs_xr.fit_anchor(flat, flat, muse)
 
 
+@pytest.mark.parametrize("value", [-2.0, np.nan, np.inf])
+def test_meaningless_limit_of_negatives_is_refused(value):
+    with pytest.raises(InputError, match=rf"negative_sigma should be at least 0 .*found {value}: "):
+        FitAnchor(negative_sigma=value)
+
+
 def test_line_through_what_hardly_varies_is_found():
     # By a hundred-thousandth of its values, a few of float32's steps.
     muse = (1000 + 0.01 * np.random.default_rng(1).normal(size=(300, 300))).astype(np.float32)

@@ -51,6 +51,7 @@ GRIDS = {
     "shifted": ((120, 150), {"shift": (0.3, -0.6)}),
     "larger pixels": ((100, 120), {"pixel": 0.05}),
     "smaller pixels": ((300, 400), {"pixel": 0.0164}),
+    "tiny rotated pixels": ((960, 1240), {"pixel": 0.005, "rotation": 40.0}),
     "rotated": ((170, 180), {"rotation": 33.0}),
     "rotated FK5": ((170, 180), {"rotation": 12.0, "radesys": "FK5"}),
 }

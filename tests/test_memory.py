@@ -68,24 +68,30 @@ def test_too_little_memory_is_refused_with_what_is_needed():
         choose_chunk("300MB", None, 2)
 
 
-def note_thread(shared, item):
-    """Wait until so many threads have come as can, and say which this is."""
-    threading.Event().wait(0.02)
+def note_thread(barrier, item):
+    """Wait until so many threads have come as are wanted, and say which this is."""
+    barrier.wait(60)
     return {threading.get_ident()}
 
 
-def count_threads_at_work(runner):
-    return len(runner.run("count", note_thread, None, range(30), lambda parts: set().union(*parts)))
+def count_threads_at_work(threads):
+    wanted = threads or CPU_COUNT
+    found = Runner(threads=threads).run(
+        "count",
+        note_thread,
+        threading.Barrier(wanted),
+        range(10 * wanted),
+        lambda parts: set().union(*parts),
+    )
+    return len(found)
 
 
 @pytest.mark.parametrize("threads", [None, 1, 3])
 def test_plan_and_runner_count_the_same_threads_wherever_it_is_called(threads):
     assert count_threads(threads) == (threads or CPU_COUNT)
-    counted = [count_threads_at_work(Runner(threads=threads))]
+    counted = [count_threads_at_work(threads)]
     # Several fields are run from threads of their own.
-    other = threading.Thread(
-        target=lambda: counted.append(count_threads_at_work(Runner(threads=threads)))
-    )
+    other = threading.Thread(target=lambda: counted.append(count_threads_at_work(threads)))
     other.start()
     other.join()
-    assert max(counted) <= count_threads(threads)
+    assert counted == [count_threads(threads)] * 2

@@ -66,6 +66,17 @@ def test_cosmic_rays_are_the_sources_in_a_moat(chunks):
     )
 
 
+def test_rings_without_data_condemn_no_star():
+    sky = make_sky([(120.0, 100.0, False)], shape=(200, 240))
+    rows, columns = np.indices(sky.shape)
+    distance = np.hypot(columns - 120, rows - 100)
+    sky[(distance > 5) & (distance < 30)] = np.nan
+    found = find(sky)
+    assert found["sources"] >= 1
+    assert len(found["cosmic_rays"]) == 0
+    np.testing.assert_array_equal(plain.find_cosmic_rays(sky.astype(float)).size, 0)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_crowded_field_with_gaps_is_judged_as_on_the_whole_image(seed):
     rng = np.random.default_rng(seed)

@@ -79,8 +79,10 @@ def test_unknown_resolution_is_refused():
     [
         ({"hst_fwhm": 0.0}, "hst_fwhm should be positive"),
         ({"hst_fwhm": np.nan}, "hst_fwhm should be positive"),
+        ({"hst_fwhm": np.inf}, "hst_fwhm should be positive"),
         ({"muse_fwhm": 0.09}, "muse_fwhm should be at least hst_fwhm = 0.1 arcsec, found 0.09"),
         ({"muse_fwhm": np.nan}, "muse_fwhm should be at least hst_fwhm"),
+        ({"muse_fwhm": np.inf}, "muse_fwhm should be at least hst_fwhm"),
     ],
 )
 def test_impossible_resolutions_are_refused(options, message):
@@ -88,13 +90,15 @@ def test_impossible_resolutions_are_refused(options, message):
         SmoothHst(**options)
 
 
-@pytest.mark.parametrize("muse_fwhm", [0.1, 0.3, 0.92])
-def test_halo_is_as_wide_as_the_kernel(muse_fwhm):
+# Five σ, of √(MUSE² - HST²)/2.3548 arcsec at 0.04 arcsec a pixel: 0, 15.01 and 48.55 pixels.
+@pytest.mark.parametrize(("muse_fwhm", "expected"), [(0.1, 0), (0.3, 16), (0.92, 49)])
+def test_halo_is_as_wide_as_the_kernel(muse_fwhm, expected):
     """What lies farther than the declared halo away changes nothing; a pixel nearer does."""
     step = next(step for step in BARNES2023 if step.name == "smooth_hst")
     options = SmoothHst(muse_fwhm=muse_fwhm)
     field = np.zeros((161, 161))
     halo = step.find_halo(options, get_grid(make_flux(field)))
+    assert halo == expected
     field[80, 80] = 1e6
     reached = np.argwhere(smooth(field, muse_fwhm=muse_fwhm) != 0) - 80
     assert np.abs(reached).max() == halo

@@ -109,6 +109,16 @@ def test_clipped_statistics_equal_astropys(image, sigma, iterations):
         assert float(found[name]) == pytest.approx(value, rel=1e-9, abs=1e-9 * size), name
 
 
+@pytest.mark.usefixtures("_as_large")
+@pytest.mark.parametrize("level", [1e4, -1e6])
+def test_level_far_above_the_scatter_leaves_its_digits(level):
+    values = np.random.default_rng(6).normal(level, 1, (300, 250)).astype(np.float32)
+    found = find_clipped_statistics(label(values), 3, 10)
+    expected = sigma_clipped_stats(values.astype(np.float64), sigma=3, maxiters=10)
+    for name, value in zip(("mean", "median", "std"), expected, strict=True):
+        assert float(found[name]) == pytest.approx(value, rel=1e-11), name
+
+
 def test_nothing_has_no_statistics():
     image = label(np.full((20, 30), np.nan, np.float32))
     assert np.isnan(find_median(image))

@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+import xarray as xr
+from astropy.stats import SigmaClip
+from photutils.background import Background2D, SExtractorBackground
 
 import phangs_xr
 from phangs_xr.errors import InputError
@@ -70,6 +73,42 @@ def test_image_smaller_than_a_box_is_one_box(shape, filter_size):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
+def test_image_smaller_than_a_box_needs_its_share_of_sky_alone():
+    sky = make_sky((60, 80), sources=0)
+    # 5 % of the image are 240 pixels, of a box of 100² pixels 500.
+    sky[4:] = np.nan
+    expected, _ = plain.subtract_background(sky.astype(float), filter_size=1)
+    np.testing.assert_allclose(subtract(sky, filter_size=1)["halpha_bg"], expected, atol=1e-5)
+    assert np.isfinite(expected).sum() == 320
+
+
+@pytest.mark.parametrize("left", [49, 50, 51])
+def test_box_with_just_the_excluded_part_missing_is_as_photutils_has_it(left):
+    sky = np.random.default_rng(8).normal(0, 1, (40, 40)).astype(np.float32)
+    sky += 5 * np.indices(sky.shape)[0] // 10
+    sky[10:20, 10:20].flat[left:] = np.nan
+    missing = np.isnan(sky)
+    expected = Background2D(
+        sky.astype(float),
+        10,
+        coverage_mask=missing,
+        fill_value=np.nan,
+        exclude_percentile=50,
+        filter_size=1,
+        sigma_clip=SigmaClip(sigma=3, maxiters=10),
+        bkg_estimator=SExtractorBackground(),
+    ).background
+    options = {"box_size": 10, "filter_size": 1, "exclude_percentile": 50, "min_pixels": 10**6}
+    np.testing.assert_allclose(subtract(sky, **options)["halpha_bg"], expected, atol=1e-5)
+
+
+def test_boxes_smaller_than_the_reach_of_sources_are_those_of_the_whole_image():
+    sky = make_sky((75, 64), sources=4)
+    options = {"box_size": 10, "filter_size": 3}
+    whole = subtract(sky, **options)
+    xr.testing.assert_identical(subtract(sky, 10, **options), whole)
+
+
 def test_image_without_sources():
     rng = np.random.default_rng(4)
     sky = rng.uniform(2.9, 3.1, (210, 230)).astype(np.float32)
@@ -102,6 +141,12 @@ def test_a_cut_of_an_image_has_boxes_of_its_own():
         ({"box_size": 0}, "box_size and min_pixels should be at least 1"),
         ({"min_pixels": 0}, "box_size and min_pixels should be at least 1"),
         ({"grow_radius": -1}, "grow_radius at least 0"),
+        ({"exclude_percentile": 150}, r"exclude_percentile should be 0 to 100 \[%\], found 150: "),
+        ({"exclude_percentile": -1}, r"exclude_percentile should be 0 to 100 \[%\], found -1: "),
+        ({"detect_sigma": np.nan}, r"detect_sigma should be at least 0 \[stand.*\], found nan: "),
+        ({"detect_sigma": np.inf}, r"detect_sigma should be at least 0 \[stand.*\], found inf: "),
+        ({"clip_sigma": -1}, r"clip_sigma should be at least 0 \[stand.*\], found -1: "),
+        ({"clip_iterations": -3}, r"clip_iterations should be at least 0 \[time\], found -3: "),
     ],
 )
 def test_impossible_options_are_refused(options, match):

@@ -16,6 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.counts import Numbers, Values
+from phangs_xr.errors import require_between
 from phangs_xr.labels import label_product, require_products
 from phangs_xr.lazy import label_number, map_pixels, reduce_images
 from phangs_xr.schema import FLUX
@@ -35,6 +36,10 @@ class CompareImages:
     """
 
     percentile: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse what is no percentile."""
+        require_between("compare_images", self, percentile=(0, 100, "%"))
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from phangs_xr.errors import LARGEST, require_between
 from phangs_xr.filters import dilate_cross, fill_holes
 from phangs_xr.labels import label_product, require_products
 from phangs_xr.lazy import map_halo
+from phangs_xr.schema import FLUX
 from phangs_xr.sky import Grid
 
 Image = NDArray[np.floating]
@@ -42,6 +44,10 @@ class FillNegatives:
     """
 
     threshold: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no number."""
+        require_between("fill_negatives", self, threshold=(-LARGEST, LARGEST, FLUX))
 
 
 def find_halo(options: FillNegatives, grid: Grid) -> int:

@@ -18,7 +18,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.counts import Numbers, Values
-from phangs_xr.errors import InputError
+from phangs_xr.errors import LARGEST, InputError, require_between
 from phangs_xr.labels import label_product, require_products
 from phangs_xr.lazy import label_number, map_halo, map_pixels, reduce_images
 from phangs_xr.reduction import Block
@@ -54,6 +54,10 @@ class FitAnchor:
     """
 
     negative_sigma: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is not below zero."""
+        require_between("fit_anchor", self, negative_sigma=(0, LARGEST, "standard deviation"))
 
 
 def sum_cells(x: Image, y: Image) -> dict[tuple[int, int], NDArray[np.float64]]:

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from phangs_xr.labels import PHOTOMETRY, find_keyword, label_product, require_units
 from phangs_xr.lazy import map_pixels, map_tiles
-from phangs_xr.sky import Grid, get_grid, is_one_grid
+from phangs_xr.sky import Grid, count_reach, get_grid, is_one_grid
 from phangs_xr.wcs import get_frame
 
 Image = NDArray[np.floating]
 
-PAD = 3
-"""Source pixels needed around those the target's pixel centres fall on, for the overlaps."""
+PAD = 1
+"""Source pixels needed around those that the target's pixels reach, for the overlaps."""
 
 FULL = 0.999
 """A pixel covered less than this by the other grid's pixels is missing."""
@@ -97,7 +97,8 @@ def align_image(image: xr.DataArray, narrow: xr.DataArray) -> xr.DataArray:
     if is_one_grid(target, source):
         return map_pixels(remove_padding, image, dtype=np.float32).assign_coords(narrow.coords)
     factor = target.pixel_area / source.pixel_area
-    return map_tiles(overlap_window, image.astype(np.float32), narrow, pad=PAD, factor=factor)
+    pad = PAD + count_reach(target, source)
+    return map_tiles(overlap_window, image.astype(np.float32), narrow, pad=pad, factor=factor)
 
 
 def describe_alignment(name: str, image: xr.DataArray, narrow: xr.DataArray) -> str:

@@ -6,7 +6,7 @@ Both point-spread functions count as Gaussian. Missing pixels carry no weight an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import ceil, inf, sqrt
 
 import numpy as np
 import xarray as xr
@@ -38,11 +38,11 @@ class SmoothHst:
     muse_fwhm: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse widths that are not positive, and a MUSE image sharper than HST's."""
-        if not self.hst_fwhm > 0:
+        """Refuse widths that are no widths, and a MUSE image sharper than HST's."""
+        if not 0 < self.hst_fwhm < inf:
             message = f"smooth_hst: hst_fwhm should be positive [arcsec], found {self.hst_fwhm}"
             raise InputError(message)
-        if self.muse_fwhm is not None and not self.muse_fwhm >= self.hst_fwhm:
+        if self.muse_fwhm is not None and not self.hst_fwhm <= self.muse_fwhm < inf:
             message = (
                 f"smooth_hst: muse_fwhm should be at least hst_fwhm = {self.hst_fwhm} arcsec, "
                 f"found {self.muse_fwhm}: HST is smoothed to MUSE's resolution, not the other way"

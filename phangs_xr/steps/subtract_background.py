@@ -20,7 +20,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.counts import Numbers, Values
-from phangs_xr.errors import InputError
+from phangs_xr.errors import LARGEST, InputError, require_between
 from phangs_xr.filters import dilate_disc
 from phangs_xr.labels import label_product, require_products
 from phangs_xr.lazy import map_pixels, reduce_images
@@ -65,7 +65,7 @@ class SubtractBackground:
     clip_iterations: int = 10
 
     def __post_init__(self) -> None:
-        """Refuse sizes that are no sizes, and even filters."""
+        """Refuse sizes that are no sizes, even filters, and what is beyond its bounds."""
         if self.box_size < 1 or self.min_pixels < 1 or self.grow_radius < 0:
             message = (
                 f"subtract_background: box_size and min_pixels should be at least 1, grow_radius "
@@ -77,6 +77,14 @@ class SubtractBackground:
                 f"subtract_background: filter_size should be odd [box], found {self.filter_size}"
             )
             raise InputError(message)
+        require_between(
+            "subtract_background",
+            self,
+            exclude_percentile=(0, 100, "%"),
+            detect_sigma=(0, LARGEST, "standard deviation"),
+            clip_sigma=(0, LARGEST, "standard deviation"),
+            clip_iterations=(0, LARGEST, "time"),
+        )
 
 
 @dataclass(frozen=True)

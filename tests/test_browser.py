@@ -108,7 +108,7 @@ def test_hovering_a_point_tells_its_nebula(opened, checked, tmp_path):
     index = points["x"].index(max(points["x"]))
     page.mouse.move(points["x"][index] - 30, points["y"][index])
     page.mouse.move(points["x"][index], points["y"][index], steps=5)
-    page.wait_for_function("readTooltips().length > 0", timeout=5000)
+    page.wait_for_function("readTooltips().length > 0")
     text = page.evaluate("readTooltips()")
     page.screenshot(path=tmp_path / "hover.png")
     nebula = checked[1].isel(nebula=index)
@@ -135,7 +135,9 @@ def test_points_chosen_by_a_box_are_chosen_on_the_sky(opened, tmp_path):
     page.mouse.down()
     page.mouse.move(right, bottom, steps=10)
     page.mouse.up()
-    page.wait_for_timeout(300)
+    page.wait_for_function("([x, y]) => listSelected(x, y).length > 0", arg=SKY)
+    # Drawn with the next frame.
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 300)))")
     page.screenshot(path=tmp_path / "selected.png")
     chosen = page.evaluate("([x, y]) => listSelected(x, y)", SKY)
     inside = {index for x, y, index in places if left <= x <= right and top <= y <= bottom}

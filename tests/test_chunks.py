@@ -87,6 +87,14 @@ def test_steps_of_an_index_are_zarrs(stored):
         read(image, slice(3, 200, 7), slice(None)), make_pixels()[3:200:7]
     )
     np.testing.assert_array_equal(read(image, 5, slice(10, 20)), make_pixels()[5, 10:20])
+    for key in (
+        (-1, -2),
+        (slice(3, 200), -7),
+        (slice(200, 3, -9), slice(None, None, -1)),
+        (slice(9, 9, 2), slice(None)),
+        (slice(-400, 800, 50), np.int64(12)),
+    ):
+        np.testing.assert_array_equal(read(image, *key), make_pixels()[key])
 
 
 def test_a_chunk_is_not_decompressed_for_each_of_its_neighbours(stored, monkeypatch):
@@ -157,6 +165,9 @@ def test_a_copy_in_another_process_reads_for_itself(stored):
 def test_a_lost_chunk_is_not_taken_for_missing_pixels(stored, tmp_path):
     (tmp_path / "a.zarr/hst/halpha/c/1/2").unlink()
     image = StoredImage(stored)
+    for key in ((slice(0, 200, 7), slice(None)), (150, slice(None)), (slice(None), 250)):
+        with pytest.raises(InputError, match=r"c/1/2: a chunk of halpha is needed, found none"):
+            read(image, *key)
     with pytest.raises(InputError, match=r"c/1/2: a chunk of halpha is needed, found none: run"):
         read(image, slice(90, 120), slice(190, 220))
     np.testing.assert_array_equal(

@@ -177,16 +177,22 @@ def test_run__qa_draws_the_report_of_each_field(small, tmp_path, capsys, monkeyp
     assert "MUSE lies" in page
 
 
-def stop_run(first, *arguments, cwd):
-    """Interrupt a run when its first field has a store; return exit code and last words."""
-    command = [sys.executable, "-m", "phangs_xr", "run", *map(str, arguments), "--quiet"]
-    process = subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, text=True)
-    while not first.exists():
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=120)
-    return process.returncode, said
+INTERRUPT = """
+import os, signal, sys
+from phangs_xr.cli import main
+from phangs_xr.io.zarr import FieldStore
+
+write_grid = FieldStore.write_grid
+
+def interrupt(self, *arguments):
+    write_grid(self, *arguments)
+    if "/one/" in self.location:
+        os.kill(os.getpid(), signal.SIGINT)
+
+FieldStore.write_grid = interrupt
+main()
+"""
+"""A command that is interrupted when the field named one gets its store."""
 
 
 @pytest.mark.parametrize("options", [(), ("--workers", 1)])
@@ -197,12 +203,14 @@ def test_run_many__stops_when_told_to(simulated, tmp_path, options):
         )
         for name in ("one", "two", "three", "four", "five")
     ]
-    first = tmp_path / "one/f555w_f814w/one.zarr/hst"
-    code, said = stop_run(first, *configs, "--chunk", 100, *options, cwd=tmp_path)
-    assert code == 130
-    assert (
-        said.splitlines()[-1] == "phangs-xr: stopped: the next run completes what is not finished"
+    command = [sys.executable, "-c", INTERRUPT, "run", *configs, "--chunk", "100", "--quiet"]
+    done = subprocess.run(
+        [*command, *map(str, options)], cwd=tmp_path, capture_output=True, text=True, check=False
     )
+    assert done.returncode == 130
+    last = done.stderr.splitlines()[-1]
+    assert last == "phangs-xr: stopped: the next run completes what is not finished"
+    assert (tmp_path / "one/f555w_f814w/one.zarr").exists()
     assert not (tmp_path / "one/f555w_f814w/one_fits.csv").exists()
     assert not (tmp_path / "five").exists()
 

@@ -43,6 +43,13 @@ def test_ratio_where_the_denominator_is_zero_is_missing():
     assert (result["hstmuseratio"][:, 5:] == 2).all()
 
 
+def test_negative_denominators_divide_too():
+    halpha = make_flux(np.full((20, 20), -1.0))
+    smoothed = make_flux(np.full((20, 20), -5.0))
+    result = phangs_xr.compare_images(halpha, smoothed, make_flux(np.full((20, 20), 10.0)))
+    assert (result["hstmuseratio"] == -2.5).all()
+
+
 def test_measured_number_is_taken_as_it_is():
     images = [make_flux(image) for image in make_images()]
     result = phangs_xr.compare_images(*images, measured={"offset": 100.0})

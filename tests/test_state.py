@@ -1,9 +1,12 @@
 """What is in a store still holds: tables, inputs and room, whatever came before."""
 
+import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from astropy.table import Table
 
 import phangs_xr
@@ -13,8 +16,11 @@ from phangs_xr.errors import InputError
 from phangs_xr.field import count_bytes, prepare_field
 from phangs_xr.io.zarr import FieldStore, find_store
 from phangs_xr.qa import check_field
+from phangs_xr.schema import FLUX
+from phangs_xr.sky import get_grid
 from phangs_xr.stage import _finish_steps
 from tests.configs import write_config
+from tests.images import make_flux, make_header
 
 SMALL = 300_000
 """More than all in a store that is not an image [byte]."""
@@ -213,3 +219,53 @@ def test_refused_run_leaves_no_directory(config, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"GB are needed for the products, found 0\.00 GB free"):
         phangs_xr.run(config, tmp_path / "a" / "b" / "out", chunk=300)
     assert not (tmp_path / "a").exists()
+
+
+@pytest.fixture
+def store(tmp_path):
+    return FieldStore(str(tmp_path / "ngc0628.zarr"))
+
+
+def test_group_on_another_grid_is_emptied(store):
+    grids = [
+        get_grid(make_flux(np.ones((50, 60)), header=make_header((50, 60), rotation=angle)))
+        for angle in (0, 30)
+    ]
+    store.write_grid("hst", grids[0])
+    target = store.create("halpha", {"units": FLUX}, (50, 60), 50)
+    target[0:50, 0:60] = np.ones((50, 60), np.float32)
+    target.finish()
+    store.write_grid("hst", grids[0])
+    assert store.has_image("halpha")
+    store.write_grid("hst", grids[1])
+    assert not store.has_image("halpha")
+    found = xr.open_zarr(store.location, group="hst", consolidated=False)
+    assert str(found["wcs"].values) == grids[1].wcs
+
+
+def test_summary_does_not_outlive_what_it_says(store):
+    store.write_attrs(galaxy="ngc0628")
+    store.summarize()
+    root = Path(store.location) / "zarr.json"
+    assert "consolidated_metadata" in json.loads(root.read_text())
+    store.write_attrs(galaxy="ngc0628")
+    assert "consolidated_metadata" not in json.loads(root.read_text())
+
+
+def test_numbers_are_replaced_whatever_their_shape(store):
+    for size in (4, 3):
+        values = np.arange(float(size))
+        store.write_numbers({"histogram_edges": values})
+        np.testing.assert_array_equal(
+            store.read_numbers(["histogram_edges"])["histogram_edges"], values
+        )
+
+
+def test_chunks_without_data_are_written_too(store):
+    target = store.create("halpha", {"units": FLUX}, (50, 60), 30)
+    # As it comes, and as zarr writes what is no whole chunk.
+    target[0:30, 0:30] = np.full((30, 30), np.nan, np.float32)
+    target[0:50, 30:60] = np.full((50, 30), np.nan, np.float32)
+    root = Path(store.location)
+    found = {path.relative_to(root).as_posix() for path in root.rglob("c/*/*")}
+    assert found == {f"hst/halpha/c/{place}" for place in ("0/0", "0/1", "1/1")}

@@ -253,6 +253,27 @@ class SumAround:
 
 
 @dataclass(frozen=True)
+class SumAlone(SumAround):
+    """Counts and sums the pixels of an image, without neighbours."""
+
+    reach: int = 0
+
+    def look(self, state, block):
+        (owned,) = block.owned
+        return owned.size if state == 0 else int(owned.sum())
+
+
+@pytest.mark.parametrize("order", [("far", "near"), ("near", "far")])
+def test_measurements_of_one_image_have_the_neighbours_of_the_farthest(order):
+    values = np.random.default_rng(4).integers(0, 9, (40, 30))
+    image, _ = record(values)
+    given = {"far": Measurement(SumAround(), (image,)), "near": Measurement(SumAlone(), (image,))}
+    found = run_reductions({name: given[name] for name in order}, Runner(threads=2, chunk=20))
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, 3), (7, 7))
+    assert found == {"far": windows.sum(), "near": values.sum()}
+
+
+@dataclass(frozen=True)
 class LargestTile(SumAround):
     """The side of the largest tile, found in two passes."""
 

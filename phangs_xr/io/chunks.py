@@ -160,11 +160,13 @@ class StoredImage(BackendArray):
         )
 
     def _read(self, key: tuple[int | slice, ...]) -> Any:
-        whole = all(isinstance(part, slice) and part.step in (None, 1) for part in key)
-        if not whole or not is_plain(self.array):
+        if not is_plain(self.array):
             return self.array[key]
-        ranges = (range(size)[part] for part, size in zip(key, self.shape, strict=True))
-        ys, xs = (slice(one.start, max(one.stop, one.start)) for one in ranges)  # type: ignore[union-attr]
+        bounds = (_bound(part, size) for part, size in zip(key, self.shape, strict=True))
+        (ys, some_rows), (xs, some_columns) = bounds
+        return self._read_window(ys, xs)[some_rows, some_columns]
+
+    def _read_window(self, ys: slice, xs: slice) -> NDArray[np.float32]:
         pieces = sorted(_list_pieces(self.array, (ys, xs)), key=_count_pixels, reverse=True)
         if len(pieces) == 1:
             index, part, _ = pieces[0]
@@ -249,6 +251,18 @@ class ZarrTarget:
         path = self.array.store_path
         for name, content in self.array.metadata.to_buffer_dict(prototype).items():
             sync((path / name).set(content))
+
+
+def _bound(part: int | slice, size: int) -> tuple[slice, int | slice]:
+    """Return the range of an axis that an index lies in, and where in this range it lies."""
+    if not isinstance(part, slice):
+        place = range(size)[part]
+        return slice(place, place + 1), 0
+    places = range(size)[part]
+    if not places:
+        return slice(0, 0), slice(None)
+    ends = places[0], places[-1]
+    return slice(min(ends), max(ends) + 1), slice(None, None, places.step)
 
 
 def _check_lengths(content: mmap, expected: int) -> None:

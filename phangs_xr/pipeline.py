@@ -41,6 +41,8 @@ from phangs_xr.steps.load import describe_alignment
 
 logger = logging.getLogger(__name__)
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 _LIBRARIES = ("xarray", "dask", "numpy", "scipy", "astropy", "reproject", "zarr")
 
 
@@ -117,7 +119,7 @@ def run_field(ready: Field, runner: Runner) -> None:
             _write_tables(ready)
             ready.store.summarize()
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in _FULL:
             raise
         message = (
             f"{ready.out}: more space is needed than the disk has: free some and run again, "
@@ -248,7 +250,16 @@ def _check_space(ready: Field) -> None:
 def _hold_directory(out: Path, galaxy: str) -> Iterator[None]:
     """Keep other runs out of a directory; the lock goes with the process, whatever ends it."""
     missing = [path for path in (out, *out.parents) if not path.exists()]
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise
+        message = (
+            f"{out}: a directory is needed, found that none can be made ({error.strerror}): give "
+            f"another with --out"
+        )
+        raise InputError(message) from error
     descriptor = os.open(out, os.O_RDONLY)
     try:
         try:

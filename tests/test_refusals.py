@@ -1,8 +1,10 @@
 """The command line: what users are told when what they ask for cannot be done."""
 
+import errno
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -148,6 +150,19 @@ def test_run__galaxy_with_a_path_separator(field, tmp_path, capsys, galaxy):
 def test_run__directory_is_a_file(field, tmp_path, capsys):
     (tmp_path / "out").write_text("in the way")
     assert "is a file" in refuse(capsys, tmp_path, "run", field, "--out", tmp_path / "out" / "x")
+
+
+def test_run__directory_that_cannot_be_made(field, tmp_path, capsys, monkeypatch):
+    make = Path.mkdir
+
+    def fail(self, *args, **kwargs):
+        if self == tmp_path / "out":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        make(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "mkdir", fail)
+    line = refuse(capsys, tmp_path, "run", field, "--out", tmp_path / "out")
+    assert "a directory is needed, found that none can be made (Input/output error)" in line
 
 
 def test_run__store_of_another_galaxy(field, tmp_path, capsys):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import cloudpickle
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -82,19 +83,33 @@ def threads(config, passes, tmp_path_factory):
 @pytest.fixture(scope="module")
 def cluster():
     """One worker process, whose nanny starts it again whenever it dies."""
-    with LocalCluster(
-        n_workers=1, threads_per_worker=1, memory_limit=MEMORY_LIMIT, dashboard_address=":0"
-    ) as cluster:
+    # Told that a worker is lost, the cluster looks after 15 s whether one of that name is there,
+    # and if it has just died again gives it up for good.
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"}),
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, memory_limit=MEMORY_LIMIT, dashboard_address=":0"
+        ) as cluster,
+    ):
         yield cluster
 
 
 @pytest.fixture
 def two_workers(cluster):
     """A client of two worker processes."""
-    cluster.scale(2)
     with Client(cluster, set_as_default=False) as client:
-        client.wait_for_workers(2)
+        scale_up(cluster, client)
         yield client
+
+
+def scale_up(cluster, client):
+    """Wait until there are two workers."""
+    cluster.scale(2)
+    client.wait_for_workers(2, timeout=120)
+
+
+def count_workers(client):
+    return len(client.scheduler_info(n_workers=-1)["workers"])
 
 
 def read_images(out):
@@ -176,13 +191,13 @@ class CountTasks(WorkerPlugin):
 def test_worker_that_joins_late_takes_its_share(background, threads, cluster, tmp_path):
     cluster.scale(1)
     with Client(cluster, set_as_default=False) as client:
-        while len(early := find_workers(client)) > 1:
+        while count_workers(client) > 1:
             time.sleep(0.05)
+        early = find_workers(client)
         client.register_plugin(CountTasks(), name="count")
 
         def add_worker():
-            cluster.scale(2)
-            client.wait_for_workers(2)
+            scale_up(cluster, client)
 
         acts = act_after({3: add_worker})
         phangs_xr.run(background, tmp_path, client, chunk=CHUNK, on_start=acts)

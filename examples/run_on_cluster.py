@@ -16,7 +16,7 @@ from pathlib import Path
 from distributed import Client, LocalCluster
 
 import phangs_xr
-from phangs_xr.config import load_config
+from phangs_xr.engine.config import load_config
 
 FIELDS_AT_ONCE = 4
 """Enough to keep the workers busy while one field measures what the next step needs."""

@@ -20,10 +20,10 @@ finally:
         gc.enable()
 
 if TYPE_CHECKING:
-    from phangs_xr.field import open_field
+    from phangs_xr.engine.field import open_field
+    from phangs_xr.engine.run import run
     from phangs_xr.io.zarr import open_store
-    from phangs_xr.pipeline import run
-    from phangs_xr.statistics import (
+    from phangs_xr.numerics.statistics import (
         find_clipped_statistics,
         find_mad_std,
         find_median,
@@ -75,13 +75,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "find_clipped_statistics": "statistics",
-    "find_mad_std": "statistics",
-    "find_median": "statistics",
-    "find_percentile": "statistics",
-    "open_field": "field",
+    "find_clipped_statistics": "numerics.statistics",
+    "find_mad_std": "numerics.statistics",
+    "find_median": "numerics.statistics",
+    "find_percentile": "numerics.statistics",
+    "open_field": "engine.field",
     "open_store": "io.zarr",
-    "run": "pipeline",
+    "run": "engine.run",
 }
 """Modules of what is not a step."""
 

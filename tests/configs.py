@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from phangs_xr.config import load_config
+from phangs_xr.engine.config import load_config
 
 
 def write_config(path, template, *, galaxy="ngc0628", without=(), **output):

@@ -9,8 +9,8 @@ from distributed import Client, LocalCluster
 from hypothesis import settings
 
 import phangs_xr
-from phangs_xr.config import load_config
-from phangs_xr.inputs import open_inputs
+from phangs_xr.engine.config import load_config
+from phangs_xr.engine.inputs import open_inputs
 from phangs_xr.qa import compare_fluxes, measure_nebulae, measure_shift
 from phangs_xr.simulate import Galaxy, simulate_galaxy
 from phangs_xr.steps import SmoothHst

@@ -7,7 +7,7 @@ from astropy.wcs import WCS
 
 from phangs_xr.recipes import BARNES2023
 from phangs_xr.schema import FLUX
-from phangs_xr.wcs import format_wcs
+from phangs_xr.sky.wcs import format_wcs
 
 
 def make_header(shape, pixel=0.04, rotation=0.0, radesys="ICRS", shift=(0.0, 0.0)):

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import phangs_xr
-from phangs_xr.config import load_config
-from phangs_xr.find_files import find_files
+from phangs_xr.cli.find_files import find_files
+from phangs_xr.engine.config import load_config
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 CONFIGS = sorted(EXAMPLES.glob("*.toml"))

@@ -40,16 +40,18 @@ def test_package_registers_the_accessor_and_imports_little_else():
     assert not list_imported(code) & (DRAWING | ELSEWHERE | {"dask", "pydantic", "zarr"})
 
 
-@pytest.mark.parametrize("parts", ["describe, pipeline", "qa"])
+@pytest.mark.parametrize("parts", ["cli.describe, phangs_xr.engine.run", "qa"])
 def test_commands_start_without_what_they_may_not_need(parts):
-    imported = list_imported(f"import phangs_xr.cli\nfrom phangs_xr import {parts}")
-    assert "phangs_xr.tiles" in imported
+    imported = list_imported(f"import phangs_xr.cli, phangs_xr.{parts}")
+    assert "phangs_xr.engine.tiles" in imported
     assert not imported & (DRAWING | ELSEWHERE)
 
 
 def test_a_process_that_draws_imports_one_library_to_draw_with():
     assert "matplotlib.pyplot" not in list_imported("import phangs_xr.qa.report")
-    assert "holoviews.plotting.bokeh" not in list_imported("import phangs_xr.qa.papers")
+    assert "holoviews.plotting.bokeh" not in list_imported(
+        "import phangs_xr.qa.report.paper_figures"
+    )
 
 
 def test_measuring_nebulae_needs_no_configuration():
@@ -74,12 +76,13 @@ def test_import_leaves_the_collector_as_it_is(state):
 
 
 def test_figures_carry_options_for_both_backends():
-    code = "import holoviews as hv\nfrom phangs_xr.qa import figures\nprint(*hv.Store.registry)"
+    code = "import holoviews as hv\nfrom phangs_xr.qa.figures import plot_maps\n"
+    code += "print(*hv.Store.registry)"
     assert set(run_fresh(code).split()) == {"bokeh", "matplotlib"}
 
 
 @pytest.mark.parametrize("chosen", ["bokeh", "matplotlib"])
 def test_figures_leave_the_backend_that_the_reader_has_chosen(chosen):
     code = f"import holoviews as hv\nhv.extension({chosen!r})\n"
-    code += "from phangs_xr.qa import figures\nprint(hv.Store.current_backend)"
+    code += "from phangs_xr.qa.figures import plot_maps\nprint(hv.Store.current_backend)"
     assert run_fresh(code).splitlines()[-1] == chosen

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from phangs_xr.console import (
+from phangs_xr.cli.console import (
     ProgressReport,
     report_error,
     set_up_logging,
@@ -21,11 +21,11 @@ from phangs_xr.console import (
     show_lines,
     show_table,
 )
+from phangs_xr.engine.collect_seldom import collect_seldom
 from phangs_xr.errors import InputError
-from phangs_xr.garbage import collect_seldom
 
 if TYPE_CHECKING:
-    from phangs_xr.field import Field
+    from phangs_xr.engine.field import Field
 
 app = typer.Typer(
     add_completion=False,
@@ -85,8 +85,8 @@ def demo(
     if not quiet:
         show_line(f"simulating a galaxy of {size} x {size} pixels in {out / 'data'}")
     config = simulate_galaxy(out / "data", Galaxy(size=size, seed=seed))
-    from phangs_xr.config import load_config
-    from phangs_xr.inputs import name_output, open_inputs
+    from phangs_xr.engine.config import load_config
+    from phangs_xr.engine.inputs import name_output, open_inputs
 
     loaded = load_config(config)
     directory = out / name_output(loaded, open_inputs(loaded))
@@ -108,7 +108,7 @@ def init(
     debug: Debug = False,
 ) -> None:
     """Write a commented configuration, with the files that are found for a galaxy."""
-    from phangs_xr.find_files import find_files, write_config
+    from phangs_xr.cli.find_files import find_files, write_config
 
     set_up_logging(quiet, debug)
     path = output or Path(f"{galaxy.replace(' ', '').lower()}.toml")
@@ -148,9 +148,9 @@ def plan(
     debug: Debug = False,
 ) -> None:
     """Say what a run would do: steps, bytes, memory. Nothing is written."""
-    from phangs_xr.field import count_bytes, find_largest_tile, list_passes, prepare_field
-    from phangs_xr.memory import choose_chunk, count_threads, estimate_peak
-    from phangs_xr.plan import describe_hole
+    from phangs_xr.engine.field import count_bytes, find_largest_tile, list_passes, prepare_field
+    from phangs_xr.engine.memory import choose_chunk, count_threads, estimate_peak
+    from phangs_xr.engine.plan import describe_hole
 
     set_up_logging(quiet, debug)
     ready = prepare_field(config, out, force or [])
@@ -256,7 +256,7 @@ def info(
     debug: Debug = False,
 ) -> None:
     """Say what is in a store: products, units, who made them when, statistics."""
-    from phangs_xr.describe import list_numbers, list_products
+    from phangs_xr.cli.describe import list_numbers, list_products
 
     set_up_logging(quiet, debug)
     with _make_runner(quiet, None, None, None, None, None) as runner:
@@ -280,8 +280,8 @@ def _make_runner(
     threads: int | None,
 ) -> Iterator[Any]:
     """Give a runner on threads, on local processes, or on a cluster."""
-    from phangs_xr.memory import choose_chunk
-    from phangs_xr.runner import Runner
+    from phangs_xr.engine.memory import choose_chunk
+    from phangs_xr.engine.runner import Runner
 
     given = {"--workers": workers, "--scheduler": scheduler, "--threads": threads}
     found = [name for name, value in given.items() if value is not None]
@@ -325,9 +325,9 @@ def _connect(workers: int | None, scheduler: str | None) -> Iterator[Any]:
 def _run_one(
     config: Path, runner: Any, out: Path | None = None, force: Sequence[str] = ()
 ) -> Field:
-    from phangs_xr.describe import summarize_field
-    from phangs_xr.field import prepare_field
-    from phangs_xr.pipeline import run_field
+    from phangs_xr.cli.describe import summarize_field
+    from phangs_xr.engine.field import prepare_field
+    from phangs_xr.engine.run import run_field
 
     ready = prepare_field(config, out, force)
     run_field(ready, runner)

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from phangs_xr.counts import Numbers, Values
-from phangs_xr.field import Field
+from phangs_xr.engine.field import Field
+from phangs_xr.engine.runner import Runner
+from phangs_xr.engine.tiles import Measurement, run_reductions
 from phangs_xr.io.zarr import FieldStore, find_store, open_store
-from phangs_xr.runner import Runner
+from phangs_xr.numerics.statistics import AskDistribution
+from phangs_xr.numerics.value_counts import Numbers, Values
 from phangs_xr.schema import NUMBERS, PRODUCTS
-from phangs_xr.statistics import AskDistribution
-from phangs_xr.tiles import Measurement, run_reductions
 
 
 @dataclass(frozen=True)

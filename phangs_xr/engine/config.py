@@ -14,9 +14,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
 
 from phangs_xr.errors import InputError
+from phangs_xr.photometry.curves import measure_rectangular_width
 from phangs_xr.recipes import Step, get_recipe
 from phangs_xr.schema import PRODUCTS
-from phangs_xr.steps.convert_units import measure_rectangular_width
 
 _RESOLUTION = re.compile(r"(?:-|_copt_)(\d+(?:\.\d+)?)asec")
 

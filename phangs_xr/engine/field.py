@@ -13,17 +13,24 @@ from typing import Any
 
 import xarray as xr
 
-from phangs_xr.config import Config, list_default_fits, load_config
+from phangs_xr.engine.config import Config, list_default_fits, load_config
+from phangs_xr.engine.inputs import BANDS, check_inputs, digest_inputs, name_output, open_inputs
+from phangs_xr.engine.plan import (
+    Plan,
+    PlannedStep,
+    describe_hole,
+    find_cells,
+    list_stages,
+    make_plan,
+)
+from phangs_xr.engine.tiles import group_by_cell, list_tiles
 from phangs_xr.errors import InputError
-from phangs_xr.grid import Grid, get_grid
-from phangs_xr.inputs import BANDS, check_inputs, digest_inputs, name_output, open_inputs
 from phangs_xr.io.tables import read_catalogue
 from phangs_xr.io.zarr import FieldStore
-from phangs_xr.lazy import chunk_image
-from phangs_xr.plan import Plan, PlannedStep, describe_hole, find_cells, list_stages, make_plan
+from phangs_xr.numerics.lazy import chunk_image
 from phangs_xr.schema import PRODUCTS
+from phangs_xr.sky.grid import Grid, get_grid
 from phangs_xr.steps import extract_muse, load, load_nebulae
-from phangs_xr.tiles import group_by_cell, list_tiles
 
 VERSION = version("phangs_xr")
 

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from phangs_xr.config import Config, Input
+from phangs_xr.engine.config import Config, Input
+from phangs_xr.engine.tiles import Tile, list_tiles
 from phangs_xr.errors import InputError
-from phangs_xr.labels import PHOTOMETRY, get_photometry, require_photometry
+from phangs_xr.photometry.keywords import PHOTOMETRY, get_photometry, require_photometry
 from phangs_xr.sky import find_overlap, get_grid, measure_separation
 from phangs_xr.steps.convert_units import ConvertUnits
 from phangs_xr.steps.extract_muse import HALPHA_EXTENSION
 from phangs_xr.steps.smooth_hst import find_sigma
 from phangs_xr.steps.subtract_continuum import weigh_bands
-from phangs_xr.tiles import Tile, list_tiles
 
 BANDS = ("narrow", "continuum1", "continuum2")
 IMAGES = (*BANDS, "muse", "nebula_mask", "star_mask")

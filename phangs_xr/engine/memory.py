@@ -7,7 +7,7 @@ import re
 from dask.system import CPU_COUNT
 
 from phangs_xr.errors import InputError
-from phangs_xr.lazy import DEFAULT_CHUNK
+from phangs_xr.numerics.lazy import DEFAULT_CHUNK
 
 BASE_BYTES = 400e6
 """Of a process that has imported everything and holds a plan, meshes and histograms."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from phangs_xr.config import Config
+from phangs_xr.engine.config import Config
 from phangs_xr.errors import InputError
 from phangs_xr.recipes import Step
 from phangs_xr.schema import NUMBERS, PRODUCTS

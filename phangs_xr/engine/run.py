@@ -24,19 +24,19 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from phangs_xr.config import Config
+from phangs_xr.engine.config import Config
+from phangs_xr.engine.field import VERSION, Field, count_bytes, prepare_field
+from phangs_xr.engine.inputs import BANDS
+from phangs_xr.engine.plan import Plan, find_dependants, list_stages
+from phangs_xr.engine.runner import Runner
+from phangs_xr.engine.stage import run_stage
 from phangs_xr.errors import InputError
-from phangs_xr.field import VERSION, Field, count_bytes, prepare_field
-from phangs_xr.inputs import BANDS
 from phangs_xr.io.fits import write_fits
 from phangs_xr.io.tables import write_table
 from phangs_xr.io.zarr import open_store
-from phangs_xr.lazy import DEFAULT_CHUNK
-from phangs_xr.plan import Plan, find_dependants, list_stages
+from phangs_xr.numerics.lazy import DEFAULT_CHUNK
 from phangs_xr.recipes import Step
-from phangs_xr.runner import Runner
 from phangs_xr.schema import NUMBERS, PRODUCTS
-from phangs_xr.stage import run_stage
 from phangs_xr.steps.load import describe_alignment
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def run(
     chunk
         Side of the tiles and of the stored chunks [pixel], a multiple of 100.
     on_start
-        For progress: see `phangs_xr.runner.Runner`.
+        For progress: see `phangs_xr.engine.runner.Runner`.
 
     Returns
     -------

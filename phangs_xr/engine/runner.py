@@ -21,7 +21,7 @@ from dask.threaded import get as get_threaded
 from threadpoolctl import threadpool_limits
 
 from phangs_xr.errors import InputError
-from phangs_xr.lazy import DEFAULT_CHUNK
+from phangs_xr.numerics.lazy import DEFAULT_CHUNK
 
 FAN_IN = 8
 """How many partial results are merged at a time."""

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from phangs_xr.field import Field
-from phangs_xr.grid import Grid
+from phangs_xr.engine.field import Field
+from phangs_xr.engine.plan import PlannedStep, Stage
+from phangs_xr.engine.runner import Runner
+from phangs_xr.engine.tiles import Measurement, Tile, list_tiles, read_overlap, run_reductions
 from phangs_xr.io.chunks import ZarrTarget
 from phangs_xr.io.fits import FitsTarget, build_header
-from phangs_xr.plan import PlannedStep, Stage
-from phangs_xr.runner import Runner
 from phangs_xr.schema import NUMBERS
-from phangs_xr.tiles import Measurement, Tile, list_tiles, read_overlap, run_reductions
+from phangs_xr.sky.grid import Grid
 
 logger = logging.getLogger(__name__)
 

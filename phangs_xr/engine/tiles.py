@@ -17,11 +17,11 @@ from typing import Any, overload
 import xarray as xr
 from numpy.typing import NDArray
 
-from phangs_xr.grid import Grid, get_grid, is_one_grid
-from phangs_xr.lazy import get_origin
-from phangs_xr.pixel_map import count_reach, find_overlap
-from phangs_xr.reduction import Block, Reduction, find_depth
-from phangs_xr.runner import Runner
+from phangs_xr.engine.runner import Runner
+from phangs_xr.numerics.lazy import get_origin
+from phangs_xr.numerics.reductions import Block, Reduction, find_depth
+from phangs_xr.sky.grid import Grid, get_grid, is_one_grid
+from phangs_xr.sky.pixel_map import count_reach, find_overlap
 
 PAD = 3
 """Pixels read around those that a tile's pixels reach in an image on another grid."""

@@ -1,1 +1,4 @@
-"""Files and stores: FITS, Zarr, tables."""
+"""Files and stores: FITS, Zarr, tables; no step knows them.
+
+May use the vocabulary, the sky, units and `numerics.lazy`.
+"""

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from astropy import units as u
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
@@ -20,9 +18,10 @@ from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
 from phangs_xr.errors import InputError
-from phangs_xr.grid import Grid
 from phangs_xr.io.fits_target import FitsTarget, build_header, write_fits
-from phangs_xr.wcs import format_wcs
+from phangs_xr.photometry.units import normalise_units
+from phangs_xr.sky.grid import Grid
+from phangs_xr.sky.wcs import format_wcs
 
 __all__ = [
     "FitsArray",
@@ -30,7 +29,6 @@ __all__ = [
     "FitsTarget",
     "build_header",
     "list_hdus",
-    "normalise_units",
     "write_fits",
 ]
 
@@ -310,42 +308,3 @@ def _make_coords(stored: _StoredImage) -> dict[str, xr.Variable]:
     if not text:
         del coords["wcs"]
     return coords
-
-
-_PER_PIXEL = re.compile(
-    r"[*/ ]*(/\s*(spaxel|pixel|pix)\b|\b(spaxel|pixel|pix)\s*(\*\*|\^)?\s*-1)", re.I
-)
-_POWER = re.compile(r"\*\*\s*\(\s*([+-]?\d+)\s*\)")
-_COUNTED = re.compile(r"(electron|e-|count)s?(\s*/\s*s|\s+s-1)?", re.I)
-
-
-def normalise_units(text: str) -> str:
-    """Translate the BUNIT of a file into a unit that astropy reads.
-
-    Parameters
-    ----------
-    text
-        As HST, MUSE and others write it; "per pixel" is left out, since it holds of every image.
-
-    Returns
-    -------
-    str
-        In FITS's own notation where that has the unit; empty for what no parser reads.
-    """
-    bare = _POWER.sub(r"**\1", _PER_PIXEL.sub("", text.strip()))
-    if counted := _COUNTED.fullmatch(bare):
-        # Here a capital S is seconds; to astropy it is siemens.
-        bare = "electron" if counted[1][0] in "eE" else "count"
-        bare += " / s" if counted[2] else ""
-    try:
-        with warnings.catch_warnings():
-            # Several slashes in a row are discouraged, yet their meaning is fixed.
-            warnings.simplefilter("ignore", u.UnitsWarning)
-            unit = u.Unit(bare)
-    except (ValueError, TypeError):
-        return ""
-    try:
-        return str(unit.to_string("fits"))
-    except ValueError:
-        # The FITS standard lacks some units, the electron among them.
-        return str(unit.to_string())

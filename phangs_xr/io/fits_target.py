@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 from astropy.io import fits
 
-from phangs_xr.grid import get_grid
-from phangs_xr.wcs import format_card, format_wcs
+from phangs_xr.sky.grid import get_grid
+from phangs_xr.sky.wcs import format_card, format_wcs
 
 _BLOCK = 2880
 """Bytes of which a FITS file holds a whole number."""

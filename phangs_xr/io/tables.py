@@ -18,7 +18,7 @@ from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
-from phangs_xr.io.fits import normalise_units
+from phangs_xr.photometry.units import normalise_units
 
 _log = logging.getLogger(__name__)
 

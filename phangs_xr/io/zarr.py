@@ -27,11 +27,11 @@ from zarr.errors import ZarrUserWarning
 from zarr.storage import FsspecStore, MemoryStore, StorePath
 
 from phangs_xr.errors import InputError
-from phangs_xr.grid import Grid
 from phangs_xr.io.chunks import CODEC, FrameCache, StoredImage, ZarrTarget
 from phangs_xr.io.connect import connect_store, copy_dataset, explain_errors
-from phangs_xr.lazy import DEFAULT_CHUNK
+from phangs_xr.numerics.lazy import DEFAULT_CHUNK
 from phangs_xr.schema import NUMBERS, PRODUCTS
+from phangs_xr.sky.grid import Grid
 
 logger = logging.getLogger(__name__)
 

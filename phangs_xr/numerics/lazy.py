@@ -22,7 +22,7 @@ from dask.delayed import Delayed, delayed
 from dask.highlevelgraph import HighLevelGraph
 from numpy.typing import NDArray
 
-from phangs_xr.reduction import Block, Reduction
+from phangs_xr.numerics.reductions import Block, Reduction
 from phangs_xr.sky import Grid, find_overlap, get_grid
 
 DEFAULT_CHUNK = 2000

@@ -15,7 +15,7 @@ from math import ceil, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from phangs_xr.filters import FWHM_TO_SIGMA, find_peaks
+from phangs_xr.numerics.filters import FWHM_TO_SIGMA, find_peaks
 
 Image = NDArray[np.floating]
 _Floats = NDArray[np.float64]

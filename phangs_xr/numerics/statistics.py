@@ -17,7 +17,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from phangs_xr.counts import (
+from phangs_xr.numerics.lazy import label_number, reduce_images
+from phangs_xr.numerics.reductions import Block
+from phangs_xr.numerics.value_counts import (
     BINS,
     Counts,
     Numbers,
@@ -27,8 +29,6 @@ from phangs_xr.counts import (
     encode_values,
     view_values,
 )
-from phangs_xr.lazy import label_number, reduce_images
-from phangs_xr.reduction import Block
 
 _SMALL = 1 << 20
 """Images of up to this many pixels keep all their values: two passes are then always enough."""

@@ -5,8 +5,8 @@ bring HoloViews, Bokeh and Matplotlib with them.
 """
 
 from phangs_xr.qa.check_field import check_field
-from phangs_xr.qa.nebulae import measure_nebulae
-from phangs_xr.qa.numbers import compare_fluxes
-from phangs_xr.qa.registration import measure_shift
+from phangs_xr.qa.measure.nebulae import measure_nebulae
+from phangs_xr.qa.measure.numbers import compare_fluxes
+from phangs_xr.qa.measure.registration import measure_shift
 
 __all__ = ["check_field", "compare_fluxes", "measure_nebulae", "measure_shift"]

@@ -15,19 +15,19 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
-from phangs_xr.grid import get_grid
-from phangs_xr.qa.draw import FLUX_MAP, SKY_COLOUR
-from phangs_xr.qa.figures_flux import draw_fluxes, find_flux_limits, plot_ratio_by_flux
-from phangs_xr.qa.figures_gallery import COUNT, plot_gallery
-from phangs_xr.qa.figures_maps import draw_line
-from phangs_xr.qa.nebula_table import tabulate_nebulae
-from phangs_xr.qa.outlines import trace_outlines
-from phangs_xr.qa.page import format_table
-from phangs_xr.qa.planes import OffsetPlane, place_on_sky
-from phangs_xr.qa.products import find_product, has_product
-from phangs_xr.qa.reduce import average_image, reduce_image
-from phangs_xr.qa.texts import format_number
+from phangs_xr.qa.figures.gallery import COUNT, plot_gallery
+from phangs_xr.qa.figures.maps import draw_line
+from phangs_xr.qa.figures.nebula_fluxes import draw_fluxes, find_flux_limits, plot_ratio_by_flux
+from phangs_xr.qa.figures.nebula_table import tabulate_nebulae
+from phangs_xr.qa.figures.sky_axes import OffsetPlane, place_on_sky
+from phangs_xr.qa.figures.style import FLUX_MAP, SKY_COLOUR
+from phangs_xr.qa.figures.texts import format_number
+from phangs_xr.qa.measure.outlines import trace_outlines
+from phangs_xr.qa.measure.overviews import average_image, reduce_image
+from phangs_xr.qa.measure.products import find_product, has_product
+from phangs_xr.qa.report.page import format_table
 from phangs_xr.schema import PRODUCTS
+from phangs_xr.sky.grid import get_grid
 
 SCREEN = 600
 """Pixels along a side of what is sent to the browser."""

@@ -8,19 +8,19 @@ from typing import Any
 
 import xarray as xr
 
+from phangs_xr.engine.runner import Runner
+from phangs_xr.engine.tiles import run_reductions
 from phangs_xr.errors import InputError
 from phangs_xr.io.tables import write_table
 from phangs_xr.io.zarr import FieldStore, find_store, open_store
-from phangs_xr.qa.beside import prepare_papers
-from phangs_xr.qa.measured import Measured, Papers
-from phangs_xr.qa.nebulae import plan_nebulae
-from phangs_xr.qa.noise import fit_noises
-from phangs_xr.qa.numbers import compare_fluxes, write_numbers
-from phangs_xr.qa.products import has_product, list_images
-from phangs_xr.qa.reduce import Overview, plan_overview
-from phangs_xr.qa.registration import measure_shift
-from phangs_xr.runner import Runner
-from phangs_xr.tiles import run_reductions
+from phangs_xr.qa.measure.measured import Measured, Papers
+from phangs_xr.qa.measure.nebulae import plan_nebulae
+from phangs_xr.qa.measure.noise import fit_noises
+from phangs_xr.qa.measure.numbers import compare_fluxes, write_numbers
+from phangs_xr.qa.measure.overviews import Overview, plan_overview
+from phangs_xr.qa.measure.products import has_product, list_images
+from phangs_xr.qa.measure.registration import measure_shift
+from phangs_xr.qa.report.beside import prepare_papers
 
 
 def check_field(

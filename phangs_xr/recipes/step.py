@@ -6,7 +6,6 @@ in `phangs_xr.schema`, or a configured input file by its name there.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,9 +13,7 @@ from typing import Any
 
 import xarray as xr
 
-from phangs_xr import steps
-from phangs_xr.errors import InputError
-from phangs_xr.reduction import Reduction
+from phangs_xr.numerics.reductions import Reduction
 from phangs_xr.schema import GridName
 from phangs_xr.sky import Grid
 
@@ -83,109 +80,3 @@ class Step:
             for parameter in parameters
             if parameter.name not in ("options", "measured")
         }
-
-
-BARNES2023 = (
-    Step(
-        steps.load,
-        steps.Load,
-        ("narrow", "continuum1", "continuum2"),
-        sources=("narrow", "continuum1", "continuum2"),
-    ),
-    Step(steps.subtract_continuum, steps.SubtractContinuum, ("halpha_raw", "cont_raw")),
-    Step(steps.convert_units, steps.ConvertUnits, ("halpha",)),
-    Step(
-        steps.subtract_background,
-        steps.SubtractBackground,
-        ("halpha_bg", "halpha_bgsub"),
-        reduce=steps.reduce_to_background,
-        looks_at=("halpha",),
-        numbers=("threshold", "background_mesh", "background_box", "background_origin"),
-    ),
-    Step(steps.extract_muse, steps.ExtractMuse, ("musehalpha",), "muse", sources=("muse",)),
-    Step(
-        steps.load_nebulae,
-        steps.LoadNebulae,
-        ("nebula_mask", "star_mask"),
-        "muse",
-        sources=("nebula_mask", "star_mask"),
-    ),
-    Step(steps.regrid_muse, steps.RegridMuse, ("musehalpha_regrid",)),
-    Step(
-        steps.smooth_hst,
-        steps.SmoothHst,
-        ("halpha_smoothed",),
-        find_halo=steps.smooth_hst_halo,
-        find_gap=steps.smooth_hst_gap,
-    ),
-    Step(
-        steps.compare_images,
-        steps.CompareImages,
-        ("hstmuseratio", "hstmusediff"),
-        reduce=steps.reduce_to_offset,
-        looks_at=("halpha",),
-        numbers=("offset",),
-    ),
-    Step(steps.anchor_halpha, steps.AnchorHalpha, ("anchored", "diff_anchored")),
-    Step(
-        steps.fill_negatives,
-        steps.FillNegatives,
-        ("anchored_intnegs",),
-        find_halo=steps.fill_negatives_halo,
-    ),
-    Step(
-        steps.fit_anchor,
-        steps.FitAnchor,
-        ("fit_anchored", "fit_anchored_intnegs"),
-        reduce=steps.reduce_to_line,
-        looks_at=("halpha_smoothed", "musehalpha_regrid", "halpha"),
-        numbers=(
-            "slope",
-            "slope_error",
-            "intercept",
-            "intercept_error",
-            "correlation",
-            "pixels",
-            "negative_rms",
-            "histogram_edges",
-            "anchor_histogram",
-        ),
-        find_halo=steps.fit_anchor_halo,
-    ),
-    Step(
-        steps.add_noise,
-        steps.AddNoise,
-        ("anchored_wnoise", "anchored_intnegs_wnoise"),
-        reduce=steps.reduce_to_noise,
-        looks_at=("anchored", "anchored_intnegs"),
-        numbers=("noise_anchored", "noise_anchored_intnegs"),
-    ),
-    Step(
-        steps.remove_cosmic_rays,
-        steps.RemoveCosmicRays,
-        ("anchored_intnegs_nocosmic", "cosmic_mask"),
-        reduce=steps.reduce_to_cosmic_rays,
-        looks_at=("diff_anchored",),
-        numbers=("sky_median", "sky_std", "sources", "cosmic_rays"),
-        find_halo=steps.remove_cosmic_rays_halo,
-    ),
-)
-"""The recipe of the PHANGS-HST narrow-band pipeline of 2023, with its numbers."""
-
-RECIPES: dict[str, tuple[Step, ...]] = {"barnes2023": BARNES2023}
-
-
-def get_recipe(name: str) -> tuple[Step, ...]:
-    """Return the steps of a recipe.
-
-    Raises
-    ------
-    InputError
-        If there is no recipe of this name.
-    """
-    if name not in RECIPES:
-        near = difflib.get_close_matches(name, RECIPES, n=1)
-        remedy = f"did you mean {near[0]!r}?" if near else "take one of these"
-        message = f"recipe should be one of {', '.join(RECIPES)}, found {name!r}: {remedy}"
-        raise InputError(message)
-    return RECIPES[name]

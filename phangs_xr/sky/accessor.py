@@ -19,24 +19,8 @@ from xarray.core.indexing import IndexSelResult
 from xarray.indexes import CoordinateTransform, CoordinateTransformIndex
 
 from phangs_xr.errors import InputError
-from phangs_xr.grid import Grid, get_grid, is_one_grid, measure_separation, require_one_grid
-from phangs_xr.pixel_map import PixelMap, count_reach, find_overlap, map_pixels_between
-from phangs_xr.wcs import format_wcs, get_astropy_frame, parse_wcs, strip_header
-
-__all__ = [
-    "Grid",
-    "PixelMap",
-    "SkyAccessor",
-    "count_reach",
-    "find_overlap",
-    "format_wcs",
-    "get_grid",
-    "is_one_grid",
-    "map_pixels_between",
-    "measure_separation",
-    "parse_wcs",
-    "require_one_grid",
-]
+from phangs_xr.sky.grid import Grid, get_grid
+from phangs_xr.sky.wcs import format_wcs, get_astropy_frame, strip_header
 
 
 @xr.register_dataarray_accessor("sky")

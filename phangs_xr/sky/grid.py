@@ -12,7 +12,7 @@ from astropy.wcs import WCS
 from numpy.typing import ArrayLike, NDArray
 
 from phangs_xr.errors import GridError
-from phangs_xr.wcs import (
+from phangs_xr.sky.wcs import (
     get_astropy_frame,
     get_frame,
     parse_wcs,

@@ -12,8 +12,8 @@ from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-from phangs_xr.grid import Grid
-from phangs_xr.wcs import get_astropy_frame, get_frame, parse_wcs, pixel_to_sky
+from phangs_xr.sky.grid import Grid
+from phangs_xr.sky.wcs import get_astropy_frame, get_frame, parse_wcs, pixel_to_sky
 
 NODE_STEP = 50
 """Pixels between the nodes on which positions are exact: 6e-10 px off between two TAN grids."""

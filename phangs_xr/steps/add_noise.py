@@ -16,10 +16,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from phangs_xr.counts import Numbers, Values
-from phangs_xr.labels import label_product, require_products
-from phangs_xr.lazy import map_pixels, reduce_images
-from phangs_xr.statistics import AskDistribution, AskTogether
+from phangs_xr.numerics.lazy import map_pixels, reduce_images
+from phangs_xr.numerics.statistics import AskDistribution, AskTogether
+from phangs_xr.numerics.value_counts import Numbers, Values
+from phangs_xr.photometry.labels import label_product, require_products
 
 CELL = 100
 """Pixels along each side of the cells that draw their noise together."""

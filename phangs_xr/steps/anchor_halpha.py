@@ -13,8 +13,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from phangs_xr.labels import label_product, require_products
-from phangs_xr.lazy import map_pixels
+from phangs_xr.numerics.lazy import map_pixels
+from phangs_xr.photometry.labels import label_product, require_products
 
 Image = NDArray[np.floating]
 

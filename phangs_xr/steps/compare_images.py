@@ -15,12 +15,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from phangs_xr.counts import Numbers, Values
 from phangs_xr.errors import require_between
-from phangs_xr.labels import label_product, require_products
-from phangs_xr.lazy import label_number, map_pixels, reduce_images
+from phangs_xr.numerics.lazy import label_number, map_pixels, reduce_images
+from phangs_xr.numerics.statistics import AskDistribution
+from phangs_xr.numerics.value_counts import Numbers, Values
+from phangs_xr.photometry.labels import label_product, require_products
 from phangs_xr.schema import FLUX
-from phangs_xr.statistics import AskDistribution
 
 Image = NDArray[np.floating]
 

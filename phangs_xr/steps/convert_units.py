@@ -16,8 +16,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
-from phangs_xr.labels import label_product, require_photometry, require_products
-from phangs_xr.lazy import map_pixels
+from phangs_xr.numerics.lazy import map_pixels
+from phangs_xr.photometry.keywords import require_photometry
+from phangs_xr.photometry.labels import label_product, require_products
 from phangs_xr.schema import FLUX_SCALE
 
 
@@ -46,19 +47,6 @@ class ConvertUnits:
                 f"[Angstrom], found {self.rectangular_width}: give it, or the throughput curve"
             )
             raise InputError(message)
-
-
-def measure_rectangular_width(
-    wavelength: NDArray[np.floating], throughput: NDArray[np.floating]
-) -> float:
-    """Return the rectangular width of a filter, ∫T dλ / max T [unit of `wavelength`].
-
-    Parameters
-    ----------
-    wavelength, throughput
-        The filter's curve, 1-D, wavelengths rising.
-    """
-    return float(np.trapezoid(throughput, wavelength) / np.max(throughput))
 
 
 def scale_counts(counts: NDArray[np.floating], *, factor: float) -> NDArray[np.floating]:

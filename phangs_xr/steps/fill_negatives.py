@@ -11,26 +11,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from phangs_xr.errors import LARGEST, require_between
-from phangs_xr.filters import dilate_cross, fill_holes
-from phangs_xr.labels import label_product, require_products
-from phangs_xr.lazy import map_halo
+from phangs_xr.numerics.holes import HALO, fill_below
+from phangs_xr.numerics.lazy import map_halo
+from phangs_xr.photometry.labels import label_product, require_products
 from phangs_xr.schema import FLUX
 from phangs_xr.sky import Grid
-
-Image = NDArray[np.floating]
-
-DILATIONS = 2
-SIGMA = 1.0
-RADIUS = 4
-"""Half-width of the kernel [pixel]: astropy's default size for σ = 1, which parity needs."""
-PASSES = 2
-HALO = DILATIONS + PASSES * RADIUS
-"""How far a pixel's new value can depend on others [pixel]."""
 
 
 @dataclass(frozen=True)
@@ -53,24 +41,6 @@ class FillNegatives:
 def find_halo(options: FillNegatives, grid: Grid) -> int:
     """Return how far a pixel's new value can depend on others [pixel]."""
     return HALO
-
-
-def fill_below(image: Image, *, origin: tuple[int, int], threshold: float) -> Image:
-    """Replace pixels at or below a threshold, grown twice, by interpolation.
-
-    Parameters
-    ----------
-    image
-        2-D; NaN and infinities are missing, both NaN in the result.
-    origin
-        Absolute row and column of its first pixel.
-    threshold
-        In the image's unit.
-    """
-    coverage = np.isfinite(image)
-    marked = dilate_cross(coverage & (image <= threshold), DILATIONS)
-    kept = np.where(marked | ~coverage, np.nan, image).astype(image.dtype, copy=False)
-    return fill_holes(kept, coverage, SIGMA, RADIUS, PASSES, origin)
 
 
 def fill_negatives(anchored: xr.DataArray, *, options: FillNegatives | None = None) -> xr.Dataset:

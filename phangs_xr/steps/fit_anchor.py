@@ -17,15 +17,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from phangs_xr.counts import Numbers, Values
 from phangs_xr.errors import LARGEST, InputError, require_between
-from phangs_xr.labels import label_product, require_products
-from phangs_xr.lazy import label_number, map_halo, map_pixels, reduce_images
-from phangs_xr.reduction import Block
+from phangs_xr.numerics.holes import HALO, fill_below
+from phangs_xr.numerics.lazy import label_number, map_halo, map_pixels, reduce_images
+from phangs_xr.numerics.reductions import Block
+from phangs_xr.numerics.statistics import AskDistribution, DistributionState
+from phangs_xr.numerics.value_counts import Numbers, Values
+from phangs_xr.photometry.labels import label_product, require_products
 from phangs_xr.schema import FLUX
 from phangs_xr.sky import Grid
-from phangs_xr.statistics import AskDistribution, DistributionState
-from phangs_xr.steps.fill_negatives import HALO, fill_below
 
 Image = NDArray[np.floating]
 

@@ -14,10 +14,11 @@ import xarray as xr
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-from phangs_xr.labels import PHOTOMETRY, find_keyword, label_product, require_units
-from phangs_xr.lazy import map_pixels, map_tiles
+from phangs_xr.numerics.lazy import map_pixels, map_tiles
+from phangs_xr.photometry.keywords import PHOTOMETRY, find_keyword
+from phangs_xr.photometry.labels import label_product, require_units
 from phangs_xr.sky import Grid, count_reach, get_grid, is_one_grid
-from phangs_xr.wcs import get_frame
+from phangs_xr.sky.wcs import get_frame
 
 Image = NDArray[np.floating]
 

@@ -12,10 +12,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from phangs_xr.labels import label_product
-from phangs_xr.lazy import map_pixels, map_tiles
+from phangs_xr.numerics.lazy import map_pixels, map_tiles
+from phangs_xr.numerics.resampling import PAD, resample_window
+from phangs_xr.photometry.labels import label_product
 from phangs_xr.sky import get_grid, is_one_grid
-from phangs_xr.steps.regrid_muse import PAD, resample_window
 
 
 @dataclass(frozen=True)

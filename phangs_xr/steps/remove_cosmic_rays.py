@@ -18,15 +18,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from phangs_xr.counts import Numbers
-from phangs_xr.daofind import find_reach, find_stars, sum_rings
 from phangs_xr.errors import InputError
-from phangs_xr.filters import fill_holes
-from phangs_xr.labels import label_product, require_products
-from phangs_xr.lazy import map_halo, map_pixels, reduce_images
-from phangs_xr.reduction import Block
+from phangs_xr.numerics.filters import fill_holes
+from phangs_xr.numerics.lazy import map_halo, map_pixels, reduce_images
+from phangs_xr.numerics.reductions import Block
+from phangs_xr.numerics.sources import find_reach, find_stars, sum_rings
+from phangs_xr.numerics.statistics import AskDistribution, ClippedStatistics, DistributionState
+from phangs_xr.numerics.value_counts import Numbers
+from phangs_xr.photometry.labels import label_product, require_products
 from phangs_xr.sky import Grid
-from phangs_xr.statistics import AskDistribution, ClippedStatistics, DistributionState
 
 Image = NDArray[np.floating]
 

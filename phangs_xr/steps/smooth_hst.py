@@ -13,9 +13,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
-from phangs_xr.filters import FWHM_TO_SIGMA, smooth_gaussian
-from phangs_xr.labels import label_product, require_products
-from phangs_xr.lazy import map_halo
+from phangs_xr.numerics.filters import FWHM_TO_SIGMA, smooth_gaussian
+from phangs_xr.numerics.lazy import map_halo
+from phangs_xr.photometry.labels import label_product, require_products
 from phangs_xr.sky import Grid
 
 REACH = 5.0
@@ -81,7 +81,7 @@ def find_gap(options: SmoothHst) -> str:
 def smooth_covered(
     image: NDArray[np.floating], *, origin: tuple[int, int], sigma: float, radius: int
 ) -> NDArray[np.floating]:
-    """Smooth an image where it has data; see `phangs_xr.filters.smooth_gaussian`."""
+    """Smooth an image where it has data; see `phangs_xr.numerics.filters.smooth_gaussian`."""
     if radius == 0:
         return image.copy()
     smoothed = smooth_gaussian(image, sigma, radius, origin)

@@ -19,14 +19,14 @@ import scipy
 import xarray as xr
 from numpy.typing import NDArray
 
-from phangs_xr.counts import Numbers, Values
 from phangs_xr.errors import LARGEST, InputError, require_between
-from phangs_xr.filters import dilate_disc
-from phangs_xr.labels import label_product, require_products
-from phangs_xr.lazy import map_pixels, reduce_images
-from phangs_xr.mesh import complete_mesh, cut_boxes, estimate_boxes, evaluate_spline
-from phangs_xr.reduction import Block
-from phangs_xr.statistics import AskDistribution, DistributionState
+from phangs_xr.numerics.filters import dilate_disc
+from phangs_xr.numerics.lazy import map_pixels, reduce_images
+from phangs_xr.numerics.meshes import complete_mesh, cut_boxes, estimate_boxes, evaluate_spline
+from phangs_xr.numerics.reductions import Block
+from phangs_xr.numerics.statistics import AskDistribution, DistributionState
+from phangs_xr.numerics.value_counts import Numbers, Values
+from phangs_xr.photometry.labels import label_product, require_products
 
 Image = NDArray[np.floating]
 Mask = NDArray[np.bool_]

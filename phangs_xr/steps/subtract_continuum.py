@@ -21,14 +21,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
-from phangs_xr.labels import (
-    Photometry,
-    find_keyword,
-    get_photometry,
-    label_product,
-    require_products,
-)
-from phangs_xr.lazy import map_pixels
+from phangs_xr.numerics.lazy import map_pixels
+from phangs_xr.photometry.keywords import Photometry, find_keyword, get_photometry
+from phangs_xr.photometry.labels import label_product, require_products
 
 logger = logging.getLogger(__name__)
 

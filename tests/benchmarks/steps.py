@@ -18,9 +18,9 @@ import numpy as np
 import xarray as xr
 
 import phangs_xr
-from phangs_xr.config import load_config
-from phangs_xr.inputs import open_inputs
-from phangs_xr.lazy import DEFAULT_CHUNK, chunk_image
+from phangs_xr.engine.config import load_config
+from phangs_xr.engine.inputs import open_inputs
+from phangs_xr.numerics.lazy import DEFAULT_CHUNK, chunk_image
 from phangs_xr.recipes import BARNES2023
 from phangs_xr.schema import COUNTS, FLUX
 from phangs_xr.steps import SmoothHst

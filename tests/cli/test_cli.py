@@ -117,7 +117,7 @@ def test_init__finds_both_name_families(tmp_path, capsys, monkeypatch, names, ga
     )
     monkeypatch.chdir(tmp_path)
     assert call("init", galaxy, "--hst", "hst", "--muse", "muse", "--output", "f.toml") == 0
-    from phangs_xr.config import load_config
+    from phangs_xr.engine.config import load_config
 
     config = load_config(tmp_path / "f.toml")
     found = {name: one.path.name for name, one in config.inputs.given.items()}

@@ -204,7 +204,7 @@ def test_run__disk_of_the_store_too_small(field, tmp_path, capsys, small_disk):
 
 
 def test_run__disk_full_in_mid_run(field, tmp_path, capsys, small_disk, monkeypatch):
-    monkeypatch.setattr("phangs_xr.pipeline.count_bytes", lambda ready: (0, 0))
+    monkeypatch.setattr("phangs_xr.engine.run.count_bytes", lambda ready: (0, 0))
     out = small_disk / "out"
     assert call("run", field, "--out", out, "--quiet") == 2
     line = capsys.readouterr().err

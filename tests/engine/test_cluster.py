@@ -20,10 +20,10 @@ from distributed.diagnostics.plugin import WorkerPlugin
 
 import phangs_xr
 from phangs_xr.cli import main
-from phangs_xr.config import Output, load_config
+from phangs_xr.engine.config import Output, load_config
+from phangs_xr.engine.runner import FAN_IN, Runner
 from phangs_xr.errors import InputError
 from phangs_xr.recipes import BARNES2023
-from phangs_xr.runner import FAN_IN, Runner
 from phangs_xr.schema import COUNTS, FLUX
 from phangs_xr.simulate import Galaxy, simulate_galaxy
 from phangs_xr.steps import SmoothHst

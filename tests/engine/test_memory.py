@@ -5,10 +5,10 @@ import threading
 import pytest
 from dask.system import CPU_COUNT
 
+from phangs_xr.engine.memory import choose_chunk, count_threads, estimate_peak, parse_memory
+from phangs_xr.engine.runner import Runner
 from phangs_xr.errors import InputError
-from phangs_xr.lazy import DEFAULT_CHUNK
-from phangs_xr.memory import choose_chunk, count_threads, estimate_peak, parse_memory
-from phangs_xr.runner import Runner
+from phangs_xr.numerics.lazy import DEFAULT_CHUNK
 
 
 @pytest.mark.parametrize(

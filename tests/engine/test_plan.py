@@ -5,9 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from phangs_xr.config import make_config
-from phangs_xr.errors import InputError
-from phangs_xr.plan import (
+from phangs_xr.engine.config import make_config
+from phangs_xr.engine.plan import (
     describe_hole,
     find_dependants,
     find_holes,
@@ -15,6 +14,7 @@ from phangs_xr.plan import (
     make_plan,
     order_steps,
 )
+from phangs_xr.errors import InputError
 from phangs_xr.recipes import BARNES2023
 from phangs_xr.schema import NUMBERS
 

@@ -16,10 +16,10 @@ from astropy.table import Table
 from astropy.wcs import WCS
 
 import phangs_xr
-from phangs_xr.config import load_config
+from phangs_xr.engine.config import load_config
+from phangs_xr.engine.field import find_largest_tile, list_passes, prepare_field
+from phangs_xr.engine.inputs import open_inputs
 from phangs_xr.errors import InputError
-from phangs_xr.field import find_largest_tile, list_passes, prepare_field
-from phangs_xr.inputs import open_inputs
 from phangs_xr.recipes import BARNES2023
 from phangs_xr.schema import NUMBERS, PRODUCTS
 from phangs_xr.sky import get_grid

@@ -11,14 +11,14 @@ from astropy.table import Table
 
 import phangs_xr
 from phangs_xr.cli import main
-from phangs_xr.config import load_config
+from phangs_xr.engine.config import load_config
+from phangs_xr.engine.field import count_bytes, prepare_field
+from phangs_xr.engine.stage import _finish_steps
 from phangs_xr.errors import InputError
-from phangs_xr.field import count_bytes, prepare_field
 from phangs_xr.io.zarr import FieldStore, find_store
 from phangs_xr.qa import check_field
 from phangs_xr.schema import FLUX
 from phangs_xr.sky import get_grid
-from phangs_xr.stage import _finish_steps
 from tests.configs import write_config
 from tests.images import make_flux, make_header
 
@@ -66,7 +66,7 @@ def test_run_killed_before_its_tables_leaves_no_old_measurements(config, tmp_pat
     assert set(measure(tmp_path).data_vars) > rows
     change(config)
     with monkeypatch.context() as patch:
-        patch.setattr("phangs_xr.pipeline._write_tables", lambda ready: 1 / 0)
+        patch.setattr("phangs_xr.engine.run._write_tables", lambda ready: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run(config, tmp_path)
     assert set(run(config, tmp_path)["nebulae"].data_vars) == rows
@@ -75,7 +75,7 @@ def test_run_killed_before_its_tables_leaves_no_old_measurements(config, tmp_pat
 def test_store_of_a_run_killed_before_its_first_product_can_be_opened(
     config, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("phangs_xr.pipeline.run_stage", lambda *given: 1 / 0)
+    monkeypatch.setattr("phangs_xr.engine.run.run_stage", lambda *given: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run(config, tmp_path)
     assert not phangs_xr.open_store(tmp_path / "out").children
@@ -154,7 +154,7 @@ def fill_disk(monkeypatch, tmp_path, free):
         left = sum(file.stat().st_size for file in tmp_path.rglob("*.partial"))
         return shutil._ntuple_diskusage(0, 0, free - left)
 
-    monkeypatch.setattr("phangs_xr.pipeline.shutil.disk_usage", measure_disk)
+    monkeypatch.setattr("phangs_xr.engine.run.shutil.disk_usage", measure_disk)
 
 
 def test_room_that_a_killed_run_has_taken_is_given_back_first(config, tmp_path, monkeypatch):
@@ -175,7 +175,7 @@ def fill_disk_of(monkeypatch, directory, size):
     def measure_disk(path):
         return shutil._ntuple_diskusage(0, 0, size - measure_files(directory))
 
-    monkeypatch.setattr("phangs_xr.pipeline.shutil.disk_usage", measure_disk)
+    monkeypatch.setattr("phangs_xr.engine.run.shutil.disk_usage", measure_disk)
 
 
 def stop_at_hst(ready, stage, *rest):
@@ -186,7 +186,7 @@ def stop_at_hst(ready, stage, *rest):
 
 def test_room_of_unfinished_arrays_is_given_back(config, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("phangs_xr.stage._finish_steps", stop_at_hst)
+        patch.setattr("phangs_xr.engine.stage._finish_steps", stop_at_hst)
         with pytest.raises(KeyboardInterrupt):
             run(config, tmp_path)
     arrays = measure_files(tmp_path / "out" / "ngc0628.zarr" / "hst")

@@ -11,12 +11,8 @@ from threadpoolctl import threadpool_info
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from phangs_xr.lazy import reduce_images
-from phangs_xr.reduction import Block
-from phangs_xr.runner import Runner
-from phangs_xr.sky import get_grid
-from phangs_xr.statistics import AskDistribution, AskTogether, ClippedStatistics, MadStd, Quantile
-from phangs_xr.tiles import (
+from phangs_xr.engine.runner import Runner
+from phangs_xr.engine.tiles import (
     Measurement,
     Tile,
     group_by_cell,
@@ -25,6 +21,16 @@ from phangs_xr.tiles import (
     read_window,
     run_reductions,
 )
+from phangs_xr.numerics.lazy import reduce_images
+from phangs_xr.numerics.reductions import Block
+from phangs_xr.numerics.statistics import (
+    AskDistribution,
+    AskTogether,
+    ClippedStatistics,
+    MadStd,
+    Quantile,
+)
+from phangs_xr.sky import get_grid
 from tests.images import make_flux, make_header
 
 RUNNER = Runner(threads=2, chunk=100)

@@ -17,10 +17,10 @@ from moto.server import ThreadedMotoServer
 
 import phangs_xr
 from phangs_xr.cli import main
-from phangs_xr.config import Output, load_config
+from phangs_xr.engine.config import Output, load_config
 from phangs_xr.errors import InputError
 from phangs_xr.io.zarr import FieldStore
-from phangs_xr.qa.nebulae import MEASURED
+from phangs_xr.qa.measure.nebulae import MEASURED
 from phangs_xr.schema import FLUX
 from tests.configs import write_config
 

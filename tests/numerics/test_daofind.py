@@ -8,7 +8,7 @@ from photutils.detection import DAOStarFinder
 from photutils.geometry import circular_overlap_grid
 from photutils.profiles import RadialProfile
 
-from phangs_xr.daofind import find_reach, find_stars, make_kernel, overlap_disc, sum_rings
+from phangs_xr.numerics.sources import find_reach, find_stars, make_kernel, overlap_disc, sum_rings
 
 SHAPE = (230, 250)
 

@@ -12,7 +12,7 @@ from photutils.detection import find_peaks as find_peaks_plainly
 from scipy import ndimage
 from threadpoolctl import threadpool_limits
 
-from phangs_xr.filters import (
+from phangs_xr.numerics.filters import (
     dilate_cross,
     dilate_disc,
     fill_holes,

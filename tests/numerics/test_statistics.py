@@ -8,11 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from phangs_xr import statistics
-from phangs_xr.counts import count_coarsely, count_finely, decode_values, encode_values
-from phangs_xr.lazy import is_chunked, reduce_images
-from phangs_xr.reduction import Block
-from phangs_xr.statistics import (
+from phangs_xr.numerics import statistics
+from phangs_xr.numerics.lazy import is_chunked, reduce_images
+from phangs_xr.numerics.reductions import Block
+from phangs_xr.numerics.statistics import (
     AskDistribution,
     AskTogether,
     ClippedStatistics,
@@ -22,6 +21,12 @@ from phangs_xr.statistics import (
     find_mad_std,
     find_median,
     find_percentile,
+)
+from phangs_xr.numerics.value_counts import (
+    count_coarsely,
+    count_finely,
+    decode_values,
+    encode_values,
 )
 
 RNG = np.random.default_rng(12)

@@ -7,10 +7,10 @@ import pytest
 import xarray as xr
 
 from phangs_xr.errors import InputError
-from phangs_xr.grid import get_grid
 from phangs_xr.qa import app
 from phangs_xr.qa.app import Views, build_app, find_window, read_ids, serve_app, write_ids
-from phangs_xr.qa.products import find_product
+from phangs_xr.qa.measure.products import find_product
+from phangs_xr.sky.grid import get_grid
 
 
 @pytest.fixture

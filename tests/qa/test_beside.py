@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from phangs_xr.engine.runner import Runner
 from phangs_xr.errors import InputError
 from phangs_xr.io.zarr import FieldStore, find_store, open_store
 from phangs_xr.qa import beside, check_field
-from phangs_xr.qa.beside import PapersBeside, prepare_papers
-from phangs_xr.qa.measured import Measured
-from phangs_xr.qa.papers import PapersHere
-from phangs_xr.runner import Runner
+from phangs_xr.qa.measure.measured import Measured
+from phangs_xr.qa.report.beside import PapersBeside, prepare_papers
+from phangs_xr.qa.report.paper_figures import PapersHere
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def open_papers(finished, out, runner=None):
 
 
 def measure(checked) -> Measured:
-    from phangs_xr.qa.reduce import reduce_field
+    from phangs_xr.qa.measure.overviews import reduce_field
 
     field, nebulae, numbers, _ = checked
     return Measured(nebulae, numbers, reduce_field(field))

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from phangs_xr.grid import get_grid
 from phangs_xr.io.zarr import FieldStore, find_store
-from phangs_xr.qa.planes import OffsetPlane, place_on_sky
-from phangs_xr.qa.products import find_product
+from phangs_xr.qa.figures.sky_axes import OffsetPlane, place_on_sky
+from phangs_xr.qa.measure.products import find_product
+from phangs_xr.sky.grid import get_grid
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]

@@ -11,19 +11,20 @@ from bokeh.document import Document
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from phangs_xr.engine.runner import Runner
+from phangs_xr.engine.tiles import Measurement, run_reductions
 from phangs_xr.errors import InputError
-from phangs_xr.grid import Grid, get_grid
 from phangs_xr.qa import figures
-from phangs_xr.qa.draw import choose_ratio_limit, tick_ratios
-from phangs_xr.qa.figures_cosmic import choose_crowded_window
-from phangs_xr.qa.figures_gallery import rank_nebulae
-from phangs_xr.qa.nebula_table import classify_nebulae, tabulate_nebulae
-from phangs_xr.qa.noise import fit_noise
-from phangs_xr.qa.outlines import trace_nebula, trace_outlines
-from phangs_xr.qa.papers import render_figure
-from phangs_xr.qa.planes import OffsetPlane, SkyPlane, place_on_sky
-from phangs_xr.qa.products import find_product
-from phangs_xr.qa.reduce import (
+from phangs_xr.qa.figures.cosmic_rays import choose_crowded_window
+from phangs_xr.qa.figures.gallery import rank_nebulae
+from phangs_xr.qa.figures.nebula_table import classify_nebulae, tabulate_nebulae
+from phangs_xr.qa.figures.sky_axes import OffsetPlane, SkyPlane, place_on_sky
+from phangs_xr.qa.figures.stretch import Stretch, choose_stretch
+from phangs_xr.qa.figures.style import choose_ratio_limit, tick_ratios
+from phangs_xr.qa.figures.texts import format_number, format_tick
+from phangs_xr.qa.measure.noise import fit_noise
+from phangs_xr.qa.measure.outlines import trace_nebula, trace_outlines
+from phangs_xr.qa.measure.overviews import (
     PixelHistogram,
     ReduceToOverview,
     average_blocks,
@@ -32,12 +33,11 @@ from phangs_xr.qa.reduce import (
     reduce_field,
     reduce_image,
 )
-from phangs_xr.qa.stretch import Stretch, choose_stretch
-from phangs_xr.qa.texts import format_number, format_tick
-from phangs_xr.runner import Runner
+from phangs_xr.qa.measure.products import find_product
+from phangs_xr.qa.report.paper_figures import render_figure
 from phangs_xr.schema import FLUX
-from phangs_xr.tiles import Measurement, run_reductions
-from phangs_xr.wcs import format_wcs
+from phangs_xr.sky.grid import Grid, get_grid
+from phangs_xr.sky.wcs import format_wcs
 
 FIGURES = {
     "plot_fluxes": lambda field, nebulae: figures.plot_fluxes(field, nebulae),
@@ -327,7 +327,7 @@ def test_paper_maps_have_ra_and_dec_axes(checked):
 
 
 def test_the_maps_ratio_is_that_of_the_anchoring(checked):
-    from phangs_xr.qa.figures_maps import find_ratio
+    from phangs_xr.qa.figures.maps import find_ratio
 
     field, *_ = checked
     overview = reduce_field(field, side=10_000)

@@ -10,17 +10,17 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from reproject import reproject_interp
 
+from phangs_xr.engine.runner import Runner
 from phangs_xr.errors import GridError, InputError
 from phangs_xr.io.tables import read_catalogue
-from phangs_xr.qa.nebulae import HST_FLUXES, MEASURED, measure_nebulae
-from phangs_xr.qa.photometry import LabelMap, SumNebulae, number_nebulae
-from phangs_xr.reduction import Block
-from phangs_xr.runner import Runner
+from phangs_xr.numerics.reductions import Block
+from phangs_xr.numerics.resampling import resample_window
+from phangs_xr.qa.measure.label_sums import LabelMap, SumNebulae, number_nebulae
+from phangs_xr.qa.measure.nebulae import HST_FLUXES, MEASURED, measure_nebulae
 from phangs_xr.schema import FLUX
 from phangs_xr.simulate.dataset import simulate_galaxy
 from phangs_xr.simulate.galaxy import Galaxy
 from phangs_xr.sky import Grid, format_wcs
-from phangs_xr.steps.regrid_muse import resample_window
 
 SHARED = Path(os.environ.get("PHANGS_XR_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 GOLDEN = SHARED / "golden"

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from phangs_xr.errors import InputError
-from phangs_xr.qa.numbers import (
+from phangs_xr.qa.measure.numbers import (
     compare_fluxes,
     compare_pairs,
     fit_robust_line,

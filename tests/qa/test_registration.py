@@ -7,8 +7,8 @@ import pytest
 import xarray as xr
 from astropy.wcs import WCS
 
-from phangs_xr.qa.registration import measure_shift
-from phangs_xr.runner import Runner
+from phangs_xr.engine.runner import Runner
+from phangs_xr.qa.measure.registration import measure_shift
 from phangs_xr.schema import FLUX
 from phangs_xr.sky import Grid, format_wcs
 

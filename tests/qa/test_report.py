@@ -9,9 +9,9 @@ import xarray as xr
 
 from phangs_xr.errors import InputError
 from phangs_xr.qa import figures
-from phangs_xr.qa.page import format_table
-from phangs_xr.qa.papers import write_figure
 from phangs_xr.qa.report import list_warnings, write_report
+from phangs_xr.qa.report.page import format_table
+from phangs_xr.qa.report.paper_figures import write_figure
 
 FILES = (
     "cosmic_rays",

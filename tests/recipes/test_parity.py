@@ -150,7 +150,7 @@ def test_line_is_that_of_the_earlier_code(products, reference):
 
 def compare_with_plain(config, out, **options):
     """Run a configuration by both, and compare all that both make."""
-    inputs = phangs_xr.config.load_config(config).inputs
+    inputs = phangs_xr.engine.config.load_config(config).inputs
     second = inputs.continuum2
     expected = plain.run_plain(
         inputs.narrow.path,

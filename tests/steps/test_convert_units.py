@@ -5,9 +5,9 @@ import pytest
 
 import phangs_xr
 from phangs_xr.errors import InputError
+from phangs_xr.photometry.curves import measure_rectangular_width
 from phangs_xr.schema import COUNTS
 from phangs_xr.steps import ConvertUnits
-from phangs_xr.steps.convert_units import measure_rectangular_width
 from tests.images import make_image
 
 COUNT_IMAGE = np.array([[2.0, -1.0, np.nan]], dtype=np.float32)

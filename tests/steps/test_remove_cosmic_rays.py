@@ -5,7 +5,7 @@ import pytest
 
 import phangs_xr
 from phangs_xr.errors import InputError
-from phangs_xr.lazy import reduce_images
+from phangs_xr.numerics.lazy import reduce_images
 from phangs_xr.recipes import BARNES2023
 from phangs_xr.sky import get_grid
 from phangs_xr.steps import RemoveCosmicRays, reduce_to_cosmic_rays

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from phangs_xr.errors import GridError, InputError
-from phangs_xr.lazy import is_chunked
+from phangs_xr.numerics.lazy import is_chunked
 from phangs_xr.recipes import BARNES2023
 from phangs_xr.schema import NUMBERS, PRODUCTS
 from phangs_xr.sky import get_grid

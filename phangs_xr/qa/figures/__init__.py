@@ -4,22 +4,21 @@ The objects carry options for both of HoloViews' backends: in a notebook choose 
 `hv.extension("bokeh")` or `hv.extension("matplotlib")`.
 """
 
-# Importing the modules registers both backends, so that a figure carries the options of either,
-# without touching the one that the reader's notebook has chosen.
-import holoviews.plotting.bokeh
-import holoviews.plotting.mpl  # noqa: F401
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from phangs_xr.qa.figures_cosmic import plot_cosmic_rays
-from phangs_xr.qa.figures_flux import (
-    plot_fluxes,
-    plot_linked,
-    plot_ratio_by_flux,
-    plot_ratio_on_sky,
-)
-from phangs_xr.qa.figures_gallery import plot_gallery
-from phangs_xr.qa.figures_maps import plot_maps
-from phangs_xr.qa.figures_pixels import plot_histogram2d, plot_pixel_histograms
-from phangs_xr.qa.reduce import reduce_field
+if TYPE_CHECKING:
+    from phangs_xr.qa.figures.cosmic_rays import plot_cosmic_rays
+    from phangs_xr.qa.figures.gallery import plot_gallery
+    from phangs_xr.qa.figures.maps import plot_maps
+    from phangs_xr.qa.figures.nebula_fluxes import (
+        plot_fluxes,
+        plot_linked,
+        plot_ratio_by_flux,
+        plot_ratio_on_sky,
+    )
+    from phangs_xr.qa.figures.pixels import plot_histogram2d, plot_pixel_histograms
+    from phangs_xr.qa.measure.overviews import reduce_field
 
 __all__ = [
     "plot_cosmic_rays",
@@ -33,3 +32,25 @@ __all__ = [
     "plot_ratio_on_sky",
     "reduce_field",
 ]
+
+_HOMES = {
+    "plot_cosmic_rays": "figures.cosmic_rays",
+    "plot_gallery": "figures.gallery",
+    "plot_maps": "figures.maps",
+    "plot_histogram2d": "figures.pixels",
+    "plot_pixel_histograms": "figures.pixels",
+    "reduce_field": "measure.overviews",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a figure when it is asked for, and then both backends.
+
+    A figure carries the options of either, without touching the one that the reader's notebook has
+    chosen; the process that draws on paper imports its modules itself, with one backend.
+    """
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    for backend in ("bokeh", "mpl"):
+        import_module(f"holoviews.plotting.{backend}")
+    return getattr(import_module(f"phangs_xr.qa.{_HOMES.get(name, 'figures.nebula_fluxes')}"), name)

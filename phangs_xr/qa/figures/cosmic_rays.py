@@ -10,8 +10,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from phangs_xr.grid import Grid, get_grid
-from phangs_xr.qa.draw import (
+from phangs_xr.qa.figures.hooks_matplotlib import hide_labels
+from phangs_xr.qa.figures.maps import draw_image, draw_line, draw_scale_bar
+from phangs_xr.qa.figures.sky_axes import Axes, choose_plane, place_on_sky
+from phangs_xr.qa.figures.stretch import choose_stretch
+from phangs_xr.qa.figures.style import (
     COUNT_MAP,
     SKY_COLOUR,
     Paper,
@@ -19,12 +22,9 @@ from phangs_xr.qa.draw import (
     frame,
     style,
 )
-from phangs_xr.qa.figures_maps import draw_image, draw_line, draw_scale_bar
-from phangs_xr.qa.hooks_matplotlib import hide_labels
-from phangs_xr.qa.outlines import trace_nebula
-from phangs_xr.qa.planes import Axes, choose_plane, place_on_sky
-from phangs_xr.qa.products import find_product
-from phangs_xr.qa.stretch import choose_stretch
+from phangs_xr.qa.measure.outlines import trace_nebula
+from phangs_xr.qa.measure.products import find_product
+from phangs_xr.sky.grid import Grid, get_grid
 
 COSMIC_SIDE = 160
 """Side of the cosmic rays' cut-out [HST pixel]."""

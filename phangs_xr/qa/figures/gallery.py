@@ -12,8 +12,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
-from phangs_xr.grid import Grid, get_grid
-from phangs_xr.qa.draw import (
+from phangs_xr.qa.figures.stretch import choose_stretch
+from phangs_xr.qa.figures.style import (
     BLACK,
     FLUX_MAP,
     FLUX_UNIT,
@@ -25,12 +25,12 @@ from phangs_xr.qa.draw import (
     put_on_paper,
     style,
 )
-from phangs_xr.qa.outlines import trace_nebula
-from phangs_xr.qa.products import find_product, require_columns
-from phangs_xr.qa.reduce import reduce_image
-from phangs_xr.qa.stretch import choose_stretch
-from phangs_xr.qa.texts import format_number
-from phangs_xr.sky import locate_cutout
+from phangs_xr.qa.figures.texts import format_number
+from phangs_xr.qa.measure.outlines import trace_nebula
+from phangs_xr.qa.measure.overviews import reduce_image
+from phangs_xr.qa.measure.products import find_product, require_columns
+from phangs_xr.sky.accessor import locate_cutout
+from phangs_xr.sky.grid import Grid, get_grid
 
 COUNT = 12
 """How many nebulae."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from bokeh.models import CustomJSHover, FixedTicker
 
-from phangs_xr.qa.stretch import Stretch
+from phangs_xr.qa.figures.stretch import Stretch
 
 
 def show_values(stretch: Stretch, title: str) -> Callable[[Any, Any], None]:

@@ -11,7 +11,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from phangs_xr.qa.draw import (
+from phangs_xr.qa.figures.hooks_bokeh import show_values
+from phangs_xr.qa.figures.hooks_matplotlib import hide_labels
+from phangs_xr.qa.figures.sky_axes import Axes, Plane, choose_plane, place_on_sky
+from phangs_xr.qa.figures.stretch import Stretch, choose_stretch
+from phangs_xr.qa.figures.style import (
     FLUX_MAP,
     FLUX_UNIT,
     OUTLINE,
@@ -29,12 +33,8 @@ from phangs_xr.qa.draw import (
     thin_out,
     tick_ratios,
 )
-from phangs_xr.qa.hooks_bokeh import show_values
-from phangs_xr.qa.hooks_matplotlib import hide_labels
-from phangs_xr.qa.planes import Axes, Plane, choose_plane, place_on_sky
-from phangs_xr.qa.products import find_number
-from phangs_xr.qa.reduce import MAPPED, Overview, reduce_field
-from phangs_xr.qa.stretch import Stretch, choose_stretch
+from phangs_xr.qa.measure.overviews import MAPPED, Overview, reduce_field
+from phangs_xr.qa.measure.products import find_number
 
 TITLES = {
     "musehalpha_regrid": "MUSE",

@@ -11,8 +11,10 @@ import numpy as np
 import xarray as xr
 from bokeh.models import HoverTool
 
-from phangs_xr.grid import get_grid
-from phangs_xr.qa.draw import (
+from phangs_xr.qa.figures.hooks_matplotlib import rasterise_many
+from phangs_xr.qa.figures.nebula_table import NAMES, Column, choose_colours, tabulate_nebulae
+from phangs_xr.qa.figures.sky_axes import Axes, choose_plane
+from phangs_xr.qa.figures.style import (
     BLACK,
     FLUX_UNIT,
     GREY,
@@ -28,10 +30,8 @@ from phangs_xr.qa.draw import (
     thin_out,
     tick_ratios,
 )
-from phangs_xr.qa.hooks_matplotlib import rasterise_many
-from phangs_xr.qa.nebula_table import NAMES, Column, choose_colours, tabulate_nebulae
-from phangs_xr.qa.planes import Axes, choose_plane
-from phangs_xr.qa.products import find_product
+from phangs_xr.qa.measure.products import find_product
+from phangs_xr.sky.grid import get_grid
 
 _BINS = 8
 _FEWEST = 5

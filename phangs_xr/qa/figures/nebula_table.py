@@ -10,10 +10,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from phangs_xr.grid import get_grid
-from phangs_xr.qa.draw import COLOURS, GREY
-from phangs_xr.qa.planes import Axes, choose_plane, place_on_sky
-from phangs_xr.qa.products import find_class_column, find_product, require_columns
+from phangs_xr.qa.figures.sky_axes import Axes, choose_plane, place_on_sky
+from phangs_xr.qa.figures.style import COLOURS, GREY
+from phangs_xr.qa.measure.products import find_class_column, find_product, require_columns
+from phangs_xr.sky.grid import get_grid
 
 NAMES = {
     "halpha": "HST",

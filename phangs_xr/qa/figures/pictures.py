@@ -8,17 +8,17 @@ from typing import Any
 
 import xarray as xr
 
-from phangs_xr.qa.figures_cosmic import plot_cosmic_rays
-from phangs_xr.qa.figures_flux import (
+from phangs_xr.qa.figures.cosmic_rays import plot_cosmic_rays
+from phangs_xr.qa.figures.gallery import plot_gallery
+from phangs_xr.qa.figures.maps import plot_maps
+from phangs_xr.qa.figures.nebula_fluxes import (
     plot_fluxes,
     plot_linked,
     plot_ratio_by_flux,
     plot_ratio_on_sky,
 )
-from phangs_xr.qa.figures_gallery import plot_gallery
-from phangs_xr.qa.figures_maps import plot_maps
-from phangs_xr.qa.figures_pixels import plot_histogram2d, plot_pixel_histograms
-from phangs_xr.qa.measured import Measured
+from phangs_xr.qa.figures.pixels import plot_histogram2d, plot_pixel_histograms
+from phangs_xr.qa.measure.measured import Measured
 
 PRODUCT = "anchored"
 """The map that the figures compare with MUSE's."""

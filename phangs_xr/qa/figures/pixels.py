@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
-from phangs_xr.qa.draw import (
+from phangs_xr.qa.figures.style import (
     BLACK,
     COLOURS,
     COUNT_MAP,
@@ -24,10 +24,10 @@ from phangs_xr.qa.draw import (
     put_on_paper,
     style,
 )
-from phangs_xr.qa.noise import Noise, fit_noises
-from phangs_xr.qa.products import find_number
-from phangs_xr.qa.reduce import COUNTED, Overview, PixelHistogram, reduce_field
-from phangs_xr.qa.texts import format_number, format_tick
+from phangs_xr.qa.figures.texts import format_number, format_tick
+from phangs_xr.qa.measure.noise import Noise, fit_noises
+from phangs_xr.qa.measure.overviews import COUNTED, Overview, PixelHistogram, reduce_field
+from phangs_xr.qa.measure.products import find_number
 from phangs_xr.steps.fit_anchor import HISTOGRAM_EDGES
 
 TITLES = {

@@ -12,9 +12,9 @@ import xarray as xr
 from astropy.wcs import WCS
 from numpy.typing import ArrayLike, NDArray
 
-from phangs_xr.grid import Grid, get_grid
-from phangs_xr.qa.draw import style
-from phangs_xr.qa.hooks_matplotlib import show_as_image
+from phangs_xr.qa.figures.hooks_matplotlib import show_as_image
+from phangs_xr.qa.figures.style import style
+from phangs_xr.sky.grid import Grid, get_grid
 
 Axes = Literal["offset", "sky"]
 """Offsets from the centre [arcsec], in either backend; or RA and Dec, in matplotlib alone."""

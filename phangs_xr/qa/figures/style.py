@@ -11,8 +11,14 @@ import holoviews as hv
 import numpy as np
 from numpy.typing import NDArray
 
-from phangs_xr.qa.hooks_bokeh import name_ticks
-from phangs_xr.qa.hooks_matplotlib import Ticks, add_bar, finish_axes, place_panels, show_as_image
+from phangs_xr.qa.figures.hooks_bokeh import name_ticks
+from phangs_xr.qa.figures.hooks_matplotlib import (
+    Ticks,
+    add_bar,
+    finish_axes,
+    place_panels,
+    show_as_image,
+)
 
 FLUX_UNIT = "10⁻²⁰ erg s⁻¹ cm⁻²"
 """As axes show it; the data say `10**-20 erg s-1 cm-2`."""

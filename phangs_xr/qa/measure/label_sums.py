@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phangs_xr.io.tables import as_region_id
-from phangs_xr.reduction import Block
+from phangs_xr.numerics.reductions import Block
 from phangs_xr.sky import Grid, PixelMap, map_pixels_between
 
 CELL = 100

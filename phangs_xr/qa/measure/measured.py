@@ -8,8 +8,8 @@ from typing import Protocol
 
 import xarray as xr
 
-from phangs_xr.qa.noise import Noise
-from phangs_xr.qa.reduce import Overview
+from phangs_xr.qa.measure.noise import Noise
+from phangs_xr.qa.measure.overviews import Overview
 
 Numbers = Mapping[str, Mapping[str, float]]
 

@@ -13,10 +13,12 @@ from astropy import units as u
 from astropy.coordinates import angular_separation
 from numpy.typing import NDArray
 
+from phangs_xr.engine.runner import Runner
+from phangs_xr.engine.tiles import Measurement, run_reductions
 from phangs_xr.errors import InputError
-from phangs_xr.labels import require_units
-from phangs_xr.lazy import reduce_images
-from phangs_xr.qa.photometry import (
+from phangs_xr.numerics.lazy import reduce_images
+from phangs_xr.photometry.labels import require_units
+from phangs_xr.qa.measure.label_sums import (
     LabelMap,
     Labels,
     SumNebulae,
@@ -24,11 +26,9 @@ from phangs_xr.qa.photometry import (
     number_nebulae,
     sum_nebulae,
 )
-from phangs_xr.qa.products import list_images
-from phangs_xr.runner import Runner
+from phangs_xr.qa.measure.products import list_images
 from phangs_xr.schema import FLUX, RATIO
 from phangs_xr.sky import Grid, find_overlap, get_grid, measure_separation, require_one_grid
-from phangs_xr.tiles import Measurement, run_reductions
 
 _log = logging.getLogger(__name__)
 

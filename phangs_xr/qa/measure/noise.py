@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from phangs_xr.qa.reduce import Overview, PixelHistogram
+from phangs_xr.qa.measure.overviews import Overview, PixelHistogram
 
 _FEWEST_BINS = 5
 

@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
-from phangs_xr.qa.nebulae import HST_FLUXES
+from phangs_xr.qa.measure.nebulae import HST_FLUXES
 
 Values = NDArray[np.float64]
 

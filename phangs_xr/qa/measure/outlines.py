@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from phangs_xr.grid import get_grid
+from phangs_xr.sky.grid import get_grid
 
 SIDE = 500
 """Pixels along a side to which a mask is thinned before all of its nebulae are traced."""

@@ -11,15 +11,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from phangs_xr.counts import decode_values, encode_values
-from phangs_xr.grid import Grid, get_grid
-from phangs_xr.lazy import DEFAULT_CHUNK
-from phangs_xr.qa.outlines import Line, trace_outlines
-from phangs_xr.qa.products import find_product, has_product, list_images
-from phangs_xr.reduction import Block
-from phangs_xr.runner import Runner
+from phangs_xr.engine.runner import Runner
+from phangs_xr.engine.tiles import Measurement, run_reductions
+from phangs_xr.numerics.lazy import DEFAULT_CHUNK
+from phangs_xr.numerics.reductions import Block
+from phangs_xr.numerics.value_counts import decode_values, encode_values
+from phangs_xr.qa.measure.outlines import Line, trace_outlines
+from phangs_xr.qa.measure.products import find_product, has_product, list_images
 from phangs_xr.schema import PRODUCTS
-from phangs_xr.tiles import Measurement, run_reductions
+from phangs_xr.sky.grid import Grid, get_grid
 
 SIDE = 320
 """Most pixels along a side of an image that is drawn whole."""

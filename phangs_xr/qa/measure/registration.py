@@ -17,12 +17,12 @@ import scipy
 import xarray as xr
 from numpy.typing import NDArray
 
-from phangs_xr.counts import MAD_TO_STD
-from phangs_xr.lazy import map_tiles
-from phangs_xr.runner import Runner
+from phangs_xr.engine.runner import Runner
+from phangs_xr.engine.tiles import Tile, list_tiles, read_overlap, read_window
+from phangs_xr.numerics.lazy import map_tiles
+from phangs_xr.numerics.resampling import PAD, resample_window
+from phangs_xr.numerics.value_counts import MAD_TO_STD
 from phangs_xr.sky import Grid, get_grid
-from phangs_xr.steps.regrid_muse import PAD, resample_window
-from phangs_xr.tiles import Tile, list_tiles, read_overlap, read_window
 
 _log = logging.getLogger(__name__)
 

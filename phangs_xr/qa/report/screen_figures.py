@@ -10,8 +10,8 @@ import xarray as xr
 from bokeh.models import BoxSelectTool, Toolbar
 
 from phangs_xr.errors import InputError
-from phangs_xr.qa.measured import Measured
-from phangs_xr.qa.pictures import PICTURES
+from phangs_xr.qa.figures.pictures import PICTURES
+from phangs_xr.qa.measure.measured import Measured
 
 
 def draw_screens(field: xr.DataTree, found: Measured) -> tuple[dict[str, Any], dict[str, str]]:

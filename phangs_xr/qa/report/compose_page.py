@@ -11,10 +11,14 @@ from typing import Any
 
 import xarray as xr
 
-from phangs_xr.qa.measured import Measured, Numbers, Papers
-from phangs_xr.qa.nebula_table import NAMES
-from phangs_xr.qa.noise import fit_noises
-from phangs_xr.qa.page import (
+from phangs_xr.engine.runner import Runner
+from phangs_xr.qa.figures.nebula_table import NAMES
+from phangs_xr.qa.figures.pictures import PICTURES, PRODUCT
+from phangs_xr.qa.measure.measured import Measured, Numbers, Papers
+from phangs_xr.qa.measure.noise import fit_noises
+from phangs_xr.qa.measure.overviews import reduce_field
+from phangs_xr.qa.measure.products import has_product
+from phangs_xr.qa.report.page import (
     Section,
     format_note,
     format_page,
@@ -23,11 +27,7 @@ from phangs_xr.qa.page import (
     format_table,
     format_warning,
 )
-from phangs_xr.qa.pictures import PICTURES, PRODUCT
-from phangs_xr.qa.products import has_product
-from phangs_xr.qa.reduce import reduce_field
-from phangs_xr.qa.screens import draw_screens
-from phangs_xr.runner import Runner
+from phangs_xr.qa.report.screen_figures import draw_screens
 
 BIAS_LIMIT = 0.1
 """Distance of the anchored map's median ratio from 1 above which the page warns."""
@@ -70,7 +70,7 @@ def write_report(
     InputError
         If the field has no `halpha`.
     """
-    from phangs_xr.qa.papers import PapersHere
+    from phangs_xr.qa.report.paper_figures import PapersHere
 
     out = Path(out)
     rows = nebulae if nebulae is not None else xr.Dataset()

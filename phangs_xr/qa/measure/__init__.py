@@ -1,0 +1,1 @@
+"""What is measured of a finished field: nebula fluxes, noise, shift; nothing is drawn here."""

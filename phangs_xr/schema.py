@@ -1,4 +1,4 @@
-"""The vocabulary: every product's name, grid, unit and one sentence, as frozen data."""
+"""The vocabulary, as frozen data: every grid, input, product and number, with unit and sentence."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +11,54 @@ FLUX_SCALE = 1e20
 """Fluxes are kept in units of 1e-20 erg/s/cm² (per pixel of their own grid), as MUSE maps are."""
 
 GridName = Literal["hst", "muse", "nebulae", "fits"]
+
+GRIDS: tuple[GridName, ...] = ("hst", "muse")
+"""The pixel grids of a field, each a node of its tree, from large to small images.
+
+A new one is named here and in `GridName`; its pixels are those of the first of `SOURCES` on it that
+is given, which must overlap the first grid's on the sky.
+"""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One kind of input file, under the name it has in the configuration and in steps.
+
+    Attributes
+    ----------
+    name
+        Key of `[inputs]`, and parameter of the steps that take it.
+    grid
+        The node its pixels, or rows, belong to.
+    long_name
+        One sentence for people.
+    kind
+        An image must hold data; a mask may be empty; a table is no image.
+    required
+        Whether a field cannot do without.
+    extension
+        Name of the HDU that is meant unless the configuration names another; "" is the first image.
+    """
+
+    name: str
+    grid: GridName
+    long_name: str
+    kind: Literal["image", "mask", "table"] = "image"
+    required: bool = False
+    extension: str = ""
+
+
+_SOURCES = (
+    Source("narrow", "hst", "Narrow-band image that holds H-alpha", required=True),
+    Source("continuum1", "hst", "First broad-band image", required=True),
+    Source("continuum2", "hst", "Second broad-band image"),
+    Source("muse", "muse", "MAPS file of MUSE's lines", extension="HA6562_FLUX"),
+    Source("nebula_mask", "muse", "region_ID of each pixel", "mask"),
+    Source("nebula_catalogue", "nebulae", "Table of nebulae, with galaxy and region_ID", "table"),
+    Source("star_mask", "muse", "Non-zero on foreground stars", "mask"),
+)
+
+SOURCES: dict[str, Source] = {source.name: source for source in _SOURCES}
 
 
 @dataclass(frozen=True)
@@ -27,46 +75,37 @@ class Product:
         As both of astropy's unit parsers, generic and FITS, read them.
     long_name
         One sentence for people.
-    in_fits
-        Whether a FITS file of it is written unless the configuration says otherwise.
     """
 
     name: str
     grid: GridName
     units: str
     long_name: str
-    in_fits: bool = False
 
 
 _PRODUCTS = (
     Product("narrow", "hst", COUNTS, "Narrow-band image, padding removed"),
     Product("continuum1", "hst", COUNTS, "First broad-band image, on the narrow band's grid"),
     Product("continuum2", "hst", COUNTS, "Second broad-band image, on the narrow band's grid"),
-    Product("halpha_raw", "hst", COUNTS, "Continuum-subtracted narrow band", True),
-    Product("cont_raw", "hst", COUNTS, "Continuum in the narrow band", True),
-    Product("halpha", "hst", FLUX, "H-alpha flux", True),
-    Product("halpha_bg", "hst", FLUX, "Background of the H-alpha flux", True),
-    Product("halpha_bgsub", "hst", FLUX, "Background-subtracted H-alpha flux", True),
-    Product("musehalpha", "muse", FLUX, "MUSE H-alpha flux", True),
-    Product("musehalpha_regrid", "hst", FLUX, "MUSE H-alpha flux on the HST grid", True),
-    Product("halpha_smoothed", "hst", FLUX, "H-alpha flux at MUSE's resolution", True),
-    Product("hstmuseratio", "hst", RATIO, "MUSE over smoothed HST H-alpha flux", True),
-    Product("hstmusediff", "hst", FLUX, "MUSE minus smoothed HST H-alpha flux", True),
-    Product("anchored", "hst", FLUX, "H-alpha flux anchored to MUSE by the ratio", True),
-    Product("diff_anchored", "hst", FLUX, "H-alpha flux anchored to MUSE by the difference", True),
-    Product("anchored_intnegs", "hst", FLUX, "Anchored flux, negatives interpolated", True),
-    Product("fit_anchored", "hst", FLUX, "H-alpha flux anchored to MUSE by a line", True),
+    Product("halpha_raw", "hst", COUNTS, "Continuum-subtracted narrow band"),
+    Product("cont_raw", "hst", COUNTS, "Continuum in the narrow band"),
+    Product("halpha", "hst", FLUX, "H-alpha flux"),
+    Product("halpha_bg", "hst", FLUX, "Background of the H-alpha flux"),
+    Product("halpha_bgsub", "hst", FLUX, "Background-subtracted H-alpha flux"),
+    Product("musehalpha", "muse", FLUX, "MUSE H-alpha flux"),
+    Product("musehalpha_regrid", "hst", FLUX, "MUSE H-alpha flux on the HST grid"),
+    Product("halpha_smoothed", "hst", FLUX, "H-alpha flux at MUSE's resolution"),
+    Product("hstmuseratio", "hst", RATIO, "MUSE over smoothed HST H-alpha flux"),
+    Product("hstmusediff", "hst", FLUX, "MUSE minus smoothed HST H-alpha flux"),
+    Product("anchored", "hst", FLUX, "H-alpha flux anchored to MUSE by the ratio"),
+    Product("diff_anchored", "hst", FLUX, "H-alpha flux anchored to MUSE by the difference"),
+    Product("anchored_intnegs", "hst", FLUX, "Anchored flux, negatives interpolated"),
+    Product("fit_anchored", "hst", FLUX, "H-alpha flux anchored to MUSE by a line"),
+    Product("fit_anchored_intnegs", "hst", FLUX, "Line-anchored flux, negatives interpolated"),
+    Product("anchored_wnoise", "hst", FLUX, "Anchored flux with noise added"),
+    Product("anchored_intnegs_wnoise", "hst", FLUX, "Interpolated anchored flux with noise"),
     Product(
-        "fit_anchored_intnegs", "hst", FLUX, "Line-anchored flux, negatives interpolated", True
-    ),
-    Product("anchored_wnoise", "hst", FLUX, "Anchored flux with noise added", True),
-    Product("anchored_intnegs_wnoise", "hst", FLUX, "Interpolated anchored flux with noise", True),
-    Product(
-        "anchored_intnegs_nocosmic",
-        "hst",
-        FLUX,
-        "Interpolated anchored flux, cosmic rays cut",
-        True,
+        "anchored_intnegs_nocosmic", "hst", FLUX, "Interpolated anchored flux, cosmic rays cut"
     ),
     Product("cosmic_mask", "hst", RATIO, "1 where a cosmic ray was cut"),
     Product("nebula_mask", "muse", RATIO, "Nebula region_ID, NaN outside"),

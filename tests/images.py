@@ -73,7 +73,7 @@ def give_step(step, images, made):
 def take_steps(images, options):
     """Take all steps of the recipe by their public functions; products and numbers by name."""
     made = {}
-    for step in BARNES2023:
+    for step in BARNES2023.steps:
         result = step.function(**give_step(step, images, made), options=options.get(step.name))
         made.update(result.data_vars)
     return made

@@ -12,7 +12,7 @@ from phangs_xr.recipes import BARNES2023
 from tests.benchmarks import steps
 
 ROOT = Path(__file__).resolve().parents[1]
-STEPS = [step.name for step in BARNES2023]
+STEPS = [step.name for step in BARNES2023.steps]
 
 
 def run_benchmarks(*arguments):

@@ -148,9 +148,9 @@ def plan(
     debug: Debug = False,
 ) -> None:
     """Say what a run would do: steps, bytes, memory. Nothing is written."""
+    from phangs_xr.engine.dependencies import describe_hole
     from phangs_xr.engine.field import count_bytes, find_largest_tile, list_passes, prepare_field
     from phangs_xr.engine.memory import choose_chunk, count_threads, estimate_peak
-    from phangs_xr.engine.plan import describe_hole
 
     set_up_logging(quiet, debug)
     ready = prepare_field(config, out, force or [])

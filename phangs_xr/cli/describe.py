@@ -15,7 +15,7 @@ from phangs_xr.engine.tiles import Measurement, run_reductions
 from phangs_xr.io.zarr import FieldStore, find_store, open_store
 from phangs_xr.numerics.statistics import AskDistribution
 from phangs_xr.numerics.value_counts import Numbers, Values
-from phangs_xr.schema import NUMBERS, PRODUCTS
+from phangs_xr.schema import GRIDS, NUMBERS
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,7 @@ def summarize_field(ready: Field) -> Iterator[str]:
     fits = [name for name in ready.fits_names if ready.get_path(name).exists()]
     yield f"{ready.config.galaxy}: {len(fits)} FITS files in {ready.out}"
     yield f"store: {ready.store.location}"
-    if "slope" in numbers:
-        yield (
-            f"smoothed HST = {numbers['slope']:.4f} x MUSE {numbers['intercept']:+.2f} "
-            f"(correlation {numbers['correlation']:.3f}, {numbers['pixels']:.0f} pixels)"
-        )
-    if "noise_anchored" in numbers:
-        yield f"noise of anchored: {numbers['noise_anchored']:.2f} {PRODUCTS['anchored'].units}"
-    if "cosmic_rays" in numbers:
-        yield f"cosmic rays: {len(numbers['cosmic_rays'])} of {numbers['sources']:.0f} sources"
+    yield from filter(None, (one.step.summarize(numbers) for one in ready.plan.steps))
 
 
 def list_products(
@@ -65,7 +57,7 @@ def list_products(
     tree = open_store(store)
     location = FieldStore(find_store(store))
     rows = []
-    for grid in ("hst", "muse"):
+    for grid in GRIDS:
         if grid not in tree:
             continue
         names = [str(name) for name in tree[grid].dataset.data_vars]

@@ -11,12 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+    field_validator,
+)
 
 from phangs_xr.errors import InputError
-from phangs_xr.photometry.curves import measure_rectangular_width
-from phangs_xr.recipes import Step, get_recipe
-from phangs_xr.schema import PRODUCTS
+from phangs_xr.recipes import Recipe, Step, get_recipe
+from phangs_xr.schema import SOURCES
 
 _RESOLUTION = re.compile(r"(?:-|_copt_)(\d+(?:\.\d+)?)asec")
 
@@ -50,17 +56,9 @@ class Input(BaseModel):
 
 
 class Inputs(BaseModel):
-    """The input files of a field."""
+    """The input files of a field: one `Input`, or None, for each of `phangs_xr.schema.SOURCES`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-    narrow: Input
-    continuum1: Input
-    continuum2: Input | None = None
-    muse: Input | None = None
-    nebula_mask: Input | None = None
-    nebula_catalogue: Input | None = None
-    star_mask: Input | None = None
 
     @field_validator("*", mode="before")
     @classmethod
@@ -72,6 +70,16 @@ class Inputs(BaseModel):
         """The inputs there are, by name."""
         found = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: value for name, value in found.items() if value is not None}
+
+
+_NamedInputs: type[Inputs] = create_model(
+    "Inputs",
+    __base__=Inputs,
+    **{
+        source.name: (Input, ...) if source.required else (Input | None, None)
+        for source in SOURCES.values()
+    },  # type: ignore[call-overload]  # its stub wants each field written out
+)
 
 
 class Output(BaseModel):
@@ -125,7 +133,13 @@ class Config:
     @property
     def steps(self) -> tuple[Step, ...]:
         """The steps of the recipe."""
-        return get_recipe(self.recipe)
+        return get_recipe(self.recipe).steps
+
+    @property
+    def fits_names(self) -> tuple[str, ...]:
+        """The products that are to become FITS files, as far as they are made."""
+        asked = self.output.fits
+        return get_recipe(self.recipe).fits if asked is None else asked
 
     def get_options(self, step: Step) -> Any:
         """Return the options of a step."""
@@ -139,7 +153,7 @@ class _Document(BaseModel):
 
     galaxy: str
     recipe: str = "barnes2023"
-    inputs: Inputs
+    inputs: _NamedInputs  # type: ignore[valid-type]  # made of data
     output: Output = Output()
     options: dict[str, dict[str, Any]] = {}
 
@@ -192,26 +206,38 @@ def make_config(content: Mapping[str, Any], path: Path | None = None) -> Config:
     except ValidationError as error:
         raise InputError(f"{where}: {_explain(error)}") from None
     _check_galaxy(document.galaxy, where)
-    steps = get_recipe(document.recipe) if document.recipe else ()
-    _check_products(document.output, steps, where)
-    inputs = Inputs(
+    recipe = get_recipe(document.recipe)
+    _check_products(document.output, recipe, where)
+    named: Inputs = document.inputs
+    inputs = _NamedInputs(
         **{
             name: one.model_copy(update={"path": base / one.path})
-            for name, one in document.inputs.given.items()
+            for name, one in named.given.items()
         }
     )
-    options = {step.name: {**document.options.get(step.name, {})} for step in steps}
-    _check_known(document.options, options, f"{where}: [options] step")
-    _read_throughput(options.get("convert_units", {}), base, where)
-    _read_resolution(options.get("smooth_hst", {}), inputs)
+    _check_known(document.options, recipe.names, f"{where}: [options] step")
+    options = {}
+    for step in recipe.steps:
+        values = {**recipe.options.get(step.name, {}), **document.options.get(step.name, {})}
+        values = _read_curves(step, values, base, where)
+        values = _read_resolutions(step, values, inputs)
+        options[step.name] = _make_options(step, values, where)
     return Config(
         galaxy=document.galaxy,
         inputs=inputs,
         recipe=document.recipe,
-        options={step.name: _make_options(step, options[step.name], where) for step in steps},
+        options=options,
         output=_place_store(document.output, base, where),
         path=path,
     )
+
+
+def _place_inputs(inputs: Inputs, base: Path) -> Inputs:
+    """Let the paths of input files count from the configuration."""
+    placed = {
+        name: one.model_copy(update={"path": base / one.path}) for name, one in inputs.given.items()
+    }
+    return inputs.model_copy(update=placed)
 
 
 def _place_store(output: Output, base: Path, where: Path) -> Output:
@@ -259,8 +285,8 @@ def _check_galaxy(galaxy: str, where: Path) -> None:
         raise InputError(message)
 
 
-def _check_products(output: Output, steps: Iterable[Step], where: Path) -> None:
-    made = [name for step in steps for name in step.outputs]
+def _check_products(output: Output, recipe: Recipe, where: Path) -> None:
+    made = [name for step in recipe.steps for name in step.outputs]
     for key in ("products", "fits"):
         _check_known(getattr(output, key) or (), made, f"{where}: [output] {key}:")
 
@@ -274,27 +300,34 @@ def _make_options(step: Step, values: Mapping[str, Any], where: Path) -> Any:
         raise InputError(f"{where}: [options.{step.name}] {_explain(error)}") from None
 
 
-def _read_throughput(values: dict[str, Any], base: Path, where: Path) -> None:
-    """Replace the path of a throughput curve by the rectangular width it gives."""
-    name = values.pop("throughput", None)
-    if name is None:
-        return
-    try:
-        curve = np.loadtxt(base / name, usecols=(0, 1), ndmin=2)
-    except (OSError, ValueError, TypeError) as error:
-        message = (
-            f"{where}: [options.convert_units] throughput should be a text file with wavelength "
-            f"[Angstrom] and throughput in its first two columns, found {name}: {error}"
-        )
-        raise InputError(message) from None
-    values["rectangular_width"] = measure_rectangular_width(curve[:, 0], curve[:, 1])
+def _read_curves(step: Step, values: Mapping[str, Any], base: Path, where: Path) -> dict[str, Any]:
+    """Return a step's options with the paths of curves replaced by what they are for."""
+    read = dict(values)
+    for key, (option, measure) in step.curves.items():
+        name = read.pop(key, None)
+        if name is None:
+            continue
+        try:
+            curve = np.loadtxt(base / name, usecols=(0, 1), ndmin=2)
+        except (OSError, ValueError, TypeError) as error:
+            message = (
+                f"{where}: [options.{step.name}] {key} should be a text file with wavelength "
+                f"[Angstrom] and throughput in its first two columns, found {name}: {error}"
+            )
+            raise InputError(message) from None
+        read[option] = measure(curve[:, 0], curve[:, 1])
+    return read
 
 
-def _read_resolution(values: dict[str, Any], inputs: Inputs) -> None:
-    if inputs.muse is not None and values.get("muse_fwhm") is None:
-        found = find_resolution(inputs.muse.path)
-        if found is not None:
-            values["muse_fwhm"] = found
+def _read_resolutions(step: Step, values: Mapping[str, Any], inputs: Inputs) -> dict[str, Any]:
+    """Return a step's options with the resolutions that files' names give."""
+    read = dict(values)
+    for option, name in step.resolutions.items():
+        if read.get(option) is None and name in inputs.given:
+            found = find_resolution(inputs.given[name].path)
+            if found is not None:
+                read[option] = found
+    return read
 
 
 def _explain(error: ValidationError) -> str:
@@ -318,12 +351,7 @@ def _list_keys(place: tuple[int | str, ...]) -> list[str]:
     """Return the keys that are known at a place of the document."""
     models: dict[tuple[int | str, ...], type[BaseModel]] = {
         (): _Document,
-        ("inputs",): Inputs,
+        ("inputs",): _NamedInputs,
         ("output",): Output,
     }
     return list(models.get(place, Input).model_fields)
-
-
-def list_default_fits() -> list[str]:
-    """Return the products that become FITS files unless the configuration says otherwise."""
-    return [name for name, product in PRODUCTS.items() if product.in_fits]

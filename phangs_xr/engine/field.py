@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from math import lcm
@@ -13,24 +13,25 @@ from typing import Any
 
 import xarray as xr
 
-from phangs_xr.engine.config import Config, list_default_fits, load_config
-from phangs_xr.engine.inputs import BANDS, check_inputs, digest_inputs, name_output, open_inputs
-from phangs_xr.engine.plan import (
-    Plan,
-    PlannedStep,
-    describe_hole,
-    find_cells,
-    list_stages,
-    make_plan,
+from phangs_xr.engine.config import Config, load_config
+from phangs_xr.engine.dependencies import describe_hole, order_steps
+from phangs_xr.engine.inputs import (
+    check_data,
+    check_inputs,
+    digest_inputs,
+    find_references,
+    name_output,
+    open_inputs,
 )
-from phangs_xr.engine.tiles import group_by_cell, list_tiles
+from phangs_xr.engine.plan import Plan, PlannedStep, make_plan
+from phangs_xr.engine.stages import find_cells, list_measurements, list_stages
+from phangs_xr.engine.tiles import list_tiles
 from phangs_xr.errors import InputError
 from phangs_xr.io.tables import read_catalogue
 from phangs_xr.io.zarr import FieldStore
 from phangs_xr.numerics.lazy import chunk_image
-from phangs_xr.schema import PRODUCTS
+from phangs_xr.schema import PRODUCTS, GridName
 from phangs_xr.sky.grid import Grid, get_grid
-from phangs_xr.steps import extract_muse, load, load_nebulae
 
 VERSION = version("phangs_xr")
 
@@ -55,6 +56,8 @@ class Field:
         What is done and what is to do.
     catalogue
         The nebula catalogue's rows of this galaxy, None without one.
+    remarks
+        What the user should know of the inputs.
     """
 
     config: Config
@@ -64,24 +67,19 @@ class Field:
     store: FieldStore
     plan: Plan
     catalogue: xr.Dataset | None = None
+    remarks: Sequence[str] = ()
 
     @property
     def fits_names(self) -> tuple[str, ...]:
         """The products that become FITS files."""
-        asked = self.config.output.fits
-        names = list_default_fits() if asked is None else asked
         made = {name for one in self.plan.steps for name in one.outputs}
-        return tuple(name for name in names if name in made)
+        return tuple(name for name in self.config.fits_names if name in made)
 
     @property
-    def grids(self) -> dict[str, Grid]:
+    def grids(self) -> dict[GridName, Grid]:
         """The grids of its images by their node, as far as there are such."""
-        found = {"hst": get_grid(self.images["narrow"])}
-        for name in ("muse", "nebula_mask", "star_mask"):
-            if name in self.images:
-                found["muse"] = get_grid(self.images[name])
-                break
-        return found
+        references = find_references(self.images)
+        return {grid: get_grid(self.images[name]) for grid, name in references.items()}
 
     def get_path(self, product: str) -> Path:
         """Return where a product's FITS file goes."""
@@ -106,7 +104,7 @@ class Field:
         found = set()
         for step in reversed(self.plan.steps):
             if step is one or needed.intersection((*step.step.outputs, *step.step.numbers)):
-                needed |= {*step.inputs, *step.step.looks_at} - set(step.step.sources)
+                needed |= set(step.inputs) - set(step.step.sources)
                 found.add(step.name)
         return found
 
@@ -138,7 +136,8 @@ def prepare_field(
             message = f"--force {name}: the recipe's steps are {', '.join(known)}"
             raise InputError(message)
     images = open_inputs(config)
-    check_inputs(config, images)
+    remarks = check_inputs(config, images)
+    check_data(images)
     directory = Path(out) if out is not None else name_output(config, images)
     directory = directory.absolute()
     store = FieldStore(config.output.store or str(directory / f"{config.galaxy}.zarr"))
@@ -147,11 +146,11 @@ def prepare_field(
     inputs = digest_inputs(config, attrs.get("inputs", {}))
     digests = {name: one["digest"] for name, one in inputs.items()}
     plan = make_plan(config, digests, attrs.get("records", {}), store.has_image, force, VERSION)
-    return Field(config, images, inputs, directory, store, plan, _read_catalogue(config))
+    return Field(config, images, inputs, directory, store, plan, _read_catalogue(config), remarks)
 
 
 def _read_catalogue(config: Config) -> xr.Dataset | None:
-    given = config.inputs.nebula_catalogue
+    given = config.inputs.given.get("nebula_catalogue")
     if given is None:
         return None
     return read_catalogue(given.path, config.galaxy, hdu=1 if given.hdu is None else given.hdu)
@@ -182,19 +181,22 @@ def open_field(config: Config | str | Path) -> xr.DataTree:
         config = load_config(config)
     images = {name: chunk_image(image) for name, image in open_inputs(config).items()}
     check_inputs(config, images)
-    nodes = {
-        "/": xr.Dataset(attrs={"galaxy": config.galaxy, "recipe": config.recipe}),
-        "/hst": load(*(images[name] for name in BANDS if name in images)),
-    }
-    muse = extract_muse(images["muse"]) if "muse" in images else xr.Dataset()
-    masks = images.get("nebula_mask"), images.get("star_mask")
-    muse = muse.assign(load_nebulae(*masks, muse.get("musehalpha")))
-    if muse.data_vars:
-        nodes["/muse"] = muse
+    nodes: dict[str, xr.Dataset] = {}
+    made: dict[str, xr.DataArray] = {}
+    for step in order_steps(config.steps):
+        sources = {name: images[name] for name in step.sources if name in images}
+        given = {name: made[name] for name in step.needs if name in made} | sources
+        lacking = {name for name, optional in step.inputs.items() if not optional} - set(given)
+        if not sources or lacking:
+            continue
+        loaded = step.function(**given, options=config.get_options(step))
+        made |= {name: loaded[name] for name in step.outputs if name in loaded}
+        nodes[step.grid] = nodes.get(step.grid, xr.Dataset()).assign(loaded)
     catalogue = _read_catalogue(config)
     if catalogue is not None:
-        nodes["/nebulae"] = catalogue
-    return xr.DataTree.from_dict(nodes)
+        nodes["nebulae"] = catalogue
+    root = xr.Dataset(attrs={"galaxy": config.galaxy, "recipe": config.recipe})
+    return xr.DataTree.from_dict({"/": root, **{f"/{grid}": node for grid, node in nodes.items()}})
 
 
 def count_bytes(ready: Field) -> tuple[int, int]:
@@ -221,13 +223,14 @@ def list_passes(ready: Field, chunk: int) -> list[tuple[str, int]]:
     2 to 4 times.
     """
     passes = []
+    grids = ready.grids
     for stage in list_stages(ready.plan):
-        shape = ready.grids[stage.grid].shape
         cells = find_cells(stage)
-        for group in group_by_cell(cells, chunk):
-            tasks = len(list_tiles(shape, chunk, lcm(*(cells[name] for name in group))))
+        for grid, group in list_measurements(stage, chunk):
+            cell = lcm(*(cells[name] for name in group))
+            tasks = len(list_tiles(grids[grid].shape, chunk, cell))
             passes.append((f"measure {', '.join(group)} (2 to 4 times)", tasks))
-        tasks = len(list_tiles(shape, chunk))
+        tasks = len(list_tiles(grids[stage.grid].shape, chunk))
         passes.append((", ".join(one.name for one in stage.steps), tasks))
     return passes
 
@@ -239,9 +242,9 @@ def find_largest_tile(ready: Field, chunk: int) -> int:
     the image goes.
     """
     cells = [
-        min(cell, max(ready.grids[stage.grid].shape))
+        min(find_cells(stage)[one.name], max(ready.grids[one.looks_on].shape))
         for stage in list_stages(ready.plan)
-        for cell in find_cells(stage).values()
+        for one in stage.measuring
     ]
     return max([chunk, *cells])
 

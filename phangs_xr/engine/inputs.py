@@ -15,15 +15,9 @@ import xarray as xr
 from phangs_xr.engine.config import Config, Input
 from phangs_xr.engine.tiles import Tile, list_tiles
 from phangs_xr.errors import InputError
-from phangs_xr.photometry.keywords import PHOTOMETRY, get_photometry, require_photometry
+from phangs_xr.photometry.keywords import PHOTOMETRY
+from phangs_xr.schema import GRIDS, SOURCES, GridName
 from phangs_xr.sky import find_overlap, get_grid, measure_separation
-from phangs_xr.steps.convert_units import ConvertUnits
-from phangs_xr.steps.extract_muse import HALPHA_EXTENSION
-from phangs_xr.steps.smooth_hst import find_sigma
-from phangs_xr.steps.subtract_continuum import weigh_bands
-
-BANDS = ("narrow", "continuum1", "continuum2")
-IMAGES = (*BANDS, "muse", "nebula_mask", "star_mask")
 
 _FILTER = re.compile(r"(?<![a-z0-9])(f\d{3,4}[a-z]{1,2})(?![a-z0-9])", re.IGNORECASE)
 _LOOK_CHUNK = 1000
@@ -49,22 +43,22 @@ def open_inputs(config: Config) -> dict[str, xr.DataArray]:
         If a file is missing, not FITS, truncated, or has no such image.
     """
     return {
-        name: open_input(name, one) for name, one in config.inputs.given.items() if name in IMAGES
+        name: open_input(name, one)
+        for name, one in config.inputs.given.items()
+        if SOURCES[name].kind != "table"
     }
 
 
 def open_input(name: str, one: Input) -> xr.DataArray:
     """Open one input image; see `open_inputs`."""
-    hdu = one.hdu
-    if name == "muse" and hdu is None:
-        hdu = HALPHA_EXTENSION
+    hdu = (SOURCES[name].extension or None) if one.hdu is None else one.hdu
     dataset = xr.open_dataset(one.path, engine="fits", hdu=hdu, chunks=None, cache=False)
     image: xr.DataArray = dataset["image"].assign_attrs(source=str(one.path), **one.overrides)
     return image
 
 
-def check_inputs(config: Config, images: Mapping[str, xr.DataArray]) -> None:
-    """Refuse images that a run could not use, before anything is written.
+def check_inputs(config: Config, images: Mapping[str, xr.DataArray]) -> list[str]:
+    """Refuse images that a run could not use, by their headers alone: no pixel is read.
 
     Parameters
     ----------
@@ -73,11 +67,15 @@ def check_inputs(config: Config, images: Mapping[str, xr.DataArray]) -> None:
     images
         From `open_inputs`.
 
+    Returns
+    -------
+    list of str
+        What the user should know of them.
+
     Raises
     ------
     InputError
-        With the first thing that is wrong: photometry, WCS, resolution, overlap, or an image
-        without data (which is read only up to its first chunk with data).
+        With the first thing that is wrong: WCS, what a step of the recipe needs, or overlap.
     """
     for name, image in images.items():
         if "wcs" not in image.coords:
@@ -86,12 +84,33 @@ def check_inputs(config: Config, images: Mapping[str, xr.DataArray]) -> None:
                 f"{image.attrs['source']}: give an image that says where on the sky it lies"
             )
             raise InputError(message)
-    _check_photometry(config, images)
-    _check_resolution(config, images)
+    remarks = [
+        remark for step in config.steps for remark in step.check(config.get_options(step), images)
+    ]
     _check_overlaps(images)
-    for name in (*BANDS, "muse"):
-        if name in images:
-            _check_data(name, images[name])
+    return remarks
+
+
+def check_data(images: Mapping[str, xr.DataArray]) -> None:
+    """Refuse images without data; each is read up to its first chunk with data.
+
+    Raises
+    ------
+    InputError
+        If an image, other than a mask, holds only NaN and zeros.
+    """
+    for name, image in images.items():
+        if SOURCES[name].kind == "image":
+            _check_data(name, image)
+
+
+def find_references(images: Mapping[str, xr.DataArray]) -> dict[GridName, str]:
+    """Return the image whose pixels are those of each grid: the first on it that is given."""
+    return {
+        grid: next(name for name in SOURCES if name in images and SOURCES[name].grid == grid)
+        for grid in GRIDS
+        if any(SOURCES[name].grid == grid for name in images)
+    }
 
 
 def digest_inputs(config: Config, known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -120,30 +139,18 @@ def digest_inputs(config: Config, known: Mapping[str, Any]) -> dict[str, dict[st
 
 def name_output(config: Config, images: Mapping[str, xr.DataArray]) -> Path:
     """Return the default directory of a field: `{galaxy}/{cont1}_{cont2}`, in lower case."""
-    continua = [_name_filter(images[name]) for name in BANDS[1:] if name in images]
+    bands = ("continuum1", "continuum2")
+    continua = [_name_filter(images[name]) for name in bands if name in images]
     return Path(config.galaxy.lower()) / "_".join(continua)
-
-
-def _check_photometry(config: Config, images: Mapping[str, xr.DataArray]) -> None:
-    units = next(step for step in config.steps if step.name == "convert_units")
-    options: ConvertUnits = config.get_options(units)
-    bands = {name: get_photometry(images[name], name) for name in BANDS if name in images}
-    if options.bandwidth == "photbw":
-        require_photometry(images["narrow"], "photbw", "narrow")
-    if "continuum2" in bands:
-        weigh_bands(bands["narrow"], bands["continuum1"], bands["continuum2"])
-
-
-def _check_resolution(config: Config, images: Mapping[str, xr.DataArray]) -> None:
-    if "muse" in images:
-        smooth = next(step for step in config.steps if step.name == "smooth_hst")
-        find_sigma(config.get_options(smooth), get_grid(images["narrow"]))
 
 
 def _check_overlaps(images: Mapping[str, xr.DataArray]) -> None:
     """Refuse images that share no sky with the one they are used with."""
+    references = find_references(images)
     for name, image in images.items():
-        other = "narrow" if name in (*BANDS, "muse") or "muse" not in images else "muse"
+        other = references[SOURCES[name].grid]
+        if other == name:
+            other = references[GRIDS[0]]
         grid, target = get_grid(image), get_grid(images[other])
         ys, xs = find_overlap(target, grid, 0)
         if ys.start >= ys.stop or xs.start >= xs.stop:

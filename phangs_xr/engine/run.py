@@ -25,11 +25,12 @@ import numpy as np
 import xarray as xr
 
 from phangs_xr.engine.config import Config
+from phangs_xr.engine.dependencies import find_dependants
 from phangs_xr.engine.field import VERSION, Field, count_bytes, prepare_field
-from phangs_xr.engine.inputs import BANDS
-from phangs_xr.engine.plan import Plan, find_dependants, list_stages
+from phangs_xr.engine.plan import Plan
+from phangs_xr.engine.run_stage import run_stage
 from phangs_xr.engine.runner import Runner
-from phangs_xr.engine.stage import run_stage
+from phangs_xr.engine.stages import list_stages
 from phangs_xr.errors import InputError
 from phangs_xr.io.fits import write_fits
 from phangs_xr.io.tables import write_table
@@ -37,7 +38,6 @@ from phangs_xr.io.zarr import open_store
 from phangs_xr.numerics.lazy import DEFAULT_CHUNK
 from phangs_xr.recipes import Step
 from phangs_xr.schema import NUMBERS, PRODUCTS
-from phangs_xr.steps.load import describe_alignment
 
 logger = logging.getLogger(__name__)
 
@@ -152,12 +152,8 @@ def _write_head(ready: Field) -> None:
     if ready.plan.pending:
         # What was measured of the old images is worthless.
         ready.store.drop_table()
-    for image in ready.images.values():
-        for name in BANDS[1:]:
-            if image is ready.images.get(name):
-                text = describe_alignment(name, image, ready.images["narrow"])
-                if text:
-                    logger.info(text)
+    for remark in ready.remarks:
+        logger.info(remark)
 
 
 def _keep_records(plan: Plan, steps: Sequence[Step], records: Mapping[str, Any]) -> dict[str, Any]:

@@ -129,14 +129,14 @@ def run_reductions(
 ) -> dict[str, Any]:
     """Reduce whole images to few numbers, measurements side by side in as few passes as can be.
 
-    Those whose common tiles would be larger than both a chunk and what any of them alone needs go
-    one after the other: see `group_by_cell`.
+    Those of images of other shapes, and those whose common tiles would be larger than both a chunk
+    and what any of them alone needs, go one after the other: see `group_by_cell`.
 
     Parameters
     ----------
     measurements
-        By name; all images of one shape. An image that several look at should be one object: each
-        tile of it is then read once a pass.
+        By name. An image that several look at should be one object: each tile of it is then read
+        once a pass.
     runner
         Where to run.
     title
@@ -147,10 +147,12 @@ def run_reductions(
     dict
         What each reduction finds, by name.
     """
-    cells = {name: one.reduction.cell for name, one in measurements.items()}
     found: dict[str, Any] = {}
-    for group in group_by_cell(cells, runner.chunk):
-        found |= _run_group({name: measurements[name] for name in group}, runner, title)
+    for shape in dict.fromkeys(one.images[0].shape for one in measurements.values()):
+        alike = {name: one for name, one in measurements.items() if one.images[0].shape == shape}
+        cells = {name: one.reduction.cell for name, one in alike.items()}
+        for group in group_by_cell(cells, runner.chunk):
+            found |= _run_group({name: alike[name] for name in group}, runner, title)
     return {name: found[name] for name in measurements}
 
 

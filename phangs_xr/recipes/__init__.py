@@ -1,6 +1,7 @@
 """Named sets of steps and options: a recipe is data, one file each.
 
-`step` says what a step declares; the engine reads nothing else of a recipe or a step.
+`step` says what a step and a recipe declare, `declare_steps` declares every step. The engine knows
+of a recipe no more than this; nothing here touches a pixel or a file.
 """
 
 from __future__ import annotations
@@ -9,15 +10,15 @@ import difflib
 
 from phangs_xr.errors import InputError
 from phangs_xr.recipes.barnes2023 import BARNES2023
-from phangs_xr.recipes.step import Step
+from phangs_xr.recipes.step import Recipe, Step
 
-__all__ = ["BARNES2023", "RECIPES", "Step", "get_recipe"]
+__all__ = ["BARNES2023", "RECIPES", "Recipe", "Step", "get_recipe"]
 
-RECIPES: dict[str, tuple[Step, ...]] = {"barnes2023": BARNES2023}
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (BARNES2023,)}
 
 
-def get_recipe(name: str) -> tuple[Step, ...]:
-    """Return the steps of a recipe.
+def get_recipe(name: str) -> Recipe:
+    """Return a recipe.
 
     Raises
     ------
@@ -26,7 +27,7 @@ def get_recipe(name: str) -> tuple[Step, ...]:
     """
     if name not in RECIPES:
         near = difflib.get_close_matches(name, RECIPES, n=1)
-        remedy = f"did you mean {near[0]!r}?" if near else "take one of these"
+        remedy = f"did you mean {near[0]!r}?" if near else "choose one of these"
         message = f"recipe should be one of {', '.join(RECIPES)}, found {name!r}: {remedy}"
         raise InputError(message)
     return RECIPES[name]

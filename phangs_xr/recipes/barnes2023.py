@@ -1,90 +1,49 @@
-"""The recipe of the PHANGS-HST narrow-band pipeline of 2023, with its numbers."""
+"""The recipe of the PHANGS-HST narrow-band pipeline of 2023, with its numbers.
 
-from phangs_xr import steps
-from phangs_xr.recipes.step import Step
+HST's continuum-subtracted map, and that map anchored to MUSE in three ways: by the ratio and by the
+difference of the two at MUSE's resolution, and by a straight line.
+"""
 
-BARNES2023 = (
-    Step(
-        steps.load,
-        steps.Load,
-        ("narrow", "continuum1", "continuum2"),
-        sources=("narrow", "continuum1", "continuum2"),
+from phangs_xr.recipes import declare_steps as step
+from phangs_xr.recipes.step import Recipe
+
+BARNES2023 = Recipe(
+    name="barnes2023",
+    title="The PHANGS-HST narrow-band pipeline of 2023, number by number",
+    steps=(
+        step.LOAD,
+        step.SUBTRACT_CONTINUUM,
+        step.CONVERT_UNITS,
+        step.SUBTRACT_BACKGROUND,
+        step.EXTRACT_MUSE,
+        step.LOAD_NEBULAE,
+        step.REGRID_MUSE,
+        step.SMOOTH_HST,
+        step.COMPARE_IMAGES,
+        step.ANCHOR_HALPHA,
+        step.FILL_NEGATIVES,
+        step.FIT_ANCHOR,
+        step.ADD_NOISE,
+        step.REMOVE_COSMIC_RAYS,
     ),
-    Step(steps.subtract_continuum, steps.SubtractContinuum, ("halpha_raw", "cont_raw")),
-    Step(steps.convert_units, steps.ConvertUnits, ("halpha",)),
-    Step(
-        steps.subtract_background,
-        steps.SubtractBackground,
-        ("halpha_bg", "halpha_bgsub"),
-        reduce=steps.reduce_to_background,
-        looks_at=("halpha",),
-        numbers=("threshold", "background_mesh", "background_box", "background_origin"),
-    ),
-    Step(steps.extract_muse, steps.ExtractMuse, ("musehalpha",), "muse", sources=("muse",)),
-    Step(
-        steps.load_nebulae,
-        steps.LoadNebulae,
-        ("nebula_mask", "star_mask"),
-        "muse",
-        sources=("nebula_mask", "star_mask"),
-    ),
-    Step(steps.regrid_muse, steps.RegridMuse, ("musehalpha_regrid",)),
-    Step(
-        steps.smooth_hst,
-        steps.SmoothHst,
-        ("halpha_smoothed",),
-        find_halo=steps.smooth_hst_halo,
-        find_gap=steps.smooth_hst_gap,
-    ),
-    Step(
-        steps.compare_images,
-        steps.CompareImages,
-        ("hstmuseratio", "hstmusediff"),
-        reduce=steps.reduce_to_offset,
-        looks_at=("halpha",),
-        numbers=("offset",),
-    ),
-    Step(steps.anchor_halpha, steps.AnchorHalpha, ("anchored", "diff_anchored")),
-    Step(
-        steps.fill_negatives,
-        steps.FillNegatives,
-        ("anchored_intnegs",),
-        find_halo=steps.fill_negatives_halo,
-    ),
-    Step(
-        steps.fit_anchor,
-        steps.FitAnchor,
-        ("fit_anchored", "fit_anchored_intnegs"),
-        reduce=steps.reduce_to_line,
-        looks_at=("halpha_smoothed", "musehalpha_regrid", "halpha"),
-        numbers=(
-            "slope",
-            "slope_error",
-            "intercept",
-            "intercept_error",
-            "correlation",
-            "pixels",
-            "negative_rms",
-            "histogram_edges",
-            "anchor_histogram",
-        ),
-        find_halo=steps.fit_anchor_halo,
-    ),
-    Step(
-        steps.add_noise,
-        steps.AddNoise,
-        ("anchored_wnoise", "anchored_intnegs_wnoise"),
-        reduce=steps.reduce_to_noise,
-        looks_at=("anchored", "anchored_intnegs"),
-        numbers=("noise_anchored", "noise_anchored_intnegs"),
-    ),
-    Step(
-        steps.remove_cosmic_rays,
-        steps.RemoveCosmicRays,
-        ("anchored_intnegs_nocosmic", "cosmic_mask"),
-        reduce=steps.reduce_to_cosmic_rays,
-        looks_at=("diff_anchored",),
-        numbers=("sky_median", "sky_std", "sources", "cosmic_rays"),
-        find_halo=steps.remove_cosmic_rays_halo,
+    fits=(
+        "halpha_raw",
+        "cont_raw",
+        "halpha",
+        "halpha_bg",
+        "halpha_bgsub",
+        "musehalpha",
+        "musehalpha_regrid",
+        "halpha_smoothed",
+        "hstmuseratio",
+        "hstmusediff",
+        "anchored",
+        "diff_anchored",
+        "anchored_intnegs",
+        "fit_anchored",
+        "fit_anchored_intnegs",
+        "anchored_wnoise",
+        "anchored_intnegs_wnoise",
+        "anchored_intnegs_nocosmic",
     ),
 )

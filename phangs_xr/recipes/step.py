@@ -1,29 +1,38 @@
-"""Named sets of steps and options: a recipe is data.
+"""What a step declares, and a recipe: all that the engine knows of either.
 
-A step's function declares by its signature what it takes: images and numbers by the names they have
-in `phangs_xr.schema`, or a configured input file by its name there.
+A step's function says by its signature what it takes: images and numbers by the names they have in
+`phangs_xr.schema`, an input file by its name there, a parameter with a default where it can do
+without. The rest stands in its `Step`, once for all recipes.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from phangs_xr.numerics.reductions import Reduction
 from phangs_xr.schema import GridName
 from phangs_xr.sky import Grid
 
+ERROR = "_err"
+"""What the name of an image's error ends with: `halpha_err` is that of `halpha`."""
+
+Images = Mapping[str, xr.DataArray]
+Columns = Callable[[Any, Any], float]
+
 
 def _reach_nothing(options: Any, grid: Grid) -> int:
     return 0
 
 
-def _lack_nothing(options: Any) -> str:
-    return ""
+def _check_nothing(options: Any, images: Images) -> Iterable[str]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -37,22 +46,35 @@ class Step:
     options
         The class of its options.
     outputs
-        The images it makes, in the order of its dataset.
+        The images it makes, in the order of its dataset. `list_made` says which of them are made
+        where optional inputs are missing.
     grid
-        The grid they live on.
+        The grid they live on; inputs may be on any.
     sources
         Parameters of the function that are configured input files, not products.
+    only_with
+        Outputs that are made only if all these optional inputs are there, by output.
     reduce
         From the options, the reduction that measures what `measured` hands to the function.
     looks_at
-        The images the reduction is given, in this order.
+        Those of the inputs the reduction is given, in this order, all on one grid, which need not
+        be `grid`; optional ones are left out where they are missing.
     numbers
         What the reduction finds, as named in the store's `/fits`.
     find_halo
         From the options and the grid, how far a pixel can depend on others once everything is
         measured [pixel].
-    find_gap
-        From the options, the input file without which they are not complete, "" if they are.
+    check
+        From the options and the input images there are (opened, nothing read), refuses what the
+        step could not use, before anything is written, and returns what the user should know.
+    resolutions
+        Options that the name of an input file gives where the configuration does not, a FWHM
+        [arcsec], by option. Without either the step cannot be taken.
+    curves
+        Options that may be given as a file of two columns instead: by the key of the
+        configuration, the option and the function that finds its value from the columns.
+    summary
+        A line that ends a run, with the step's numbers in braces; of an array its length.
     """
 
     function: Callable[..., xr.Dataset]
@@ -60,18 +82,22 @@ class Step:
     outputs: tuple[str, ...]
     grid: GridName = "hst"
     sources: tuple[str, ...] = ()
+    only_with: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     reduce: Callable[[Any], Reduction] | None = None
     looks_at: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     find_halo: Callable[[Any, Grid], int] = _reach_nothing
-    find_gap: Callable[[Any], str] = _lack_nothing
+    check: Callable[[Any, Images], Iterable[str]] = _check_nothing
+    resolutions: Mapping[str, str] = field(default_factory=dict)
+    curves: Mapping[str, tuple[str, Columns]] = field(default_factory=dict)
+    summary: str = ""
 
     @property
     def name(self) -> str:
         """The one word that names the step everywhere."""
         return self.function.__name__
 
-    @property
+    @cached_property
     def inputs(self) -> Mapping[str, bool]:
         """What the function takes but options and measurements; True if it may be left out."""
         parameters = inspect.signature(self.function).parameters.values()
@@ -80,3 +106,89 @@ class Step:
             for parameter in parameters
             if parameter.name not in ("options", "measured")
         }
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The products and numbers of other steps that it takes, optional ones too."""
+        return tuple(name for name in self.inputs if name not in self.sources)
+
+    def list_made(self, given: Collection[str]) -> tuple[str, ...]:
+        """Return the outputs that the step makes of these of its inputs.
+
+        An output that is named as an optional input is made of it; an error, `X_err`, only if each
+        of the inputs has its own; what `only_with` names, as it says.
+        """
+        return tuple(name for name in self.outputs if not self.list_lacking(name, given))
+
+    def list_lacking(self, output: str, given: Collection[str]) -> tuple[str, ...]:
+        """Return the inputs without which an output is not made, of those that are not given."""
+        needed = [*self.only_with.get(output, ())]
+        if self.inputs.get(output):
+            needed.append(output)
+        if output.endswith(ERROR):
+            errors = [name for name in self.inputs if name.endswith(ERROR)]
+            needed += [name for name in errors if name.removesuffix(ERROR) in given]
+        return tuple(name for name in needed if name not in given)
+
+    def summarize(self, numbers: Mapping[str, Any]) -> str:
+        """Return the line that ends a run, "" if not all of its numbers are known."""
+        if not self.summary or not set(self.numbers) <= set(numbers):
+            return ""
+        values = {
+            name: value if np.ndim(value) == 0 else len(value) for name, value in numbers.items()
+        }
+        return self.summary.format(**values)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A named set of steps.
+
+    Attributes
+    ----------
+    name
+        As the configuration has it.
+    title
+        One sentence for people.
+    steps
+        In any order: each is taken when what it takes is there.
+    fits
+        The products that become FITS files unless the configuration says otherwise.
+    options
+        Defaults of this recipe where they are not those of the step, by step and option.
+    """
+
+    name: str
+    title: str
+    steps: tuple[Step, ...]
+    fits: tuple[str, ...]
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse steps that do not fit together: that is the recipe's fault, not a user's."""
+        makers = [name for step in self.steps for name in (*step.outputs, *step.numbers)]
+        twice = {name for name in makers if makers.count(name) > 1}
+        lost = {
+            f"{step.name} takes {name}"
+            for step in self.steps
+            for name, optional in step.inputs.items()
+            if not optional and name not in makers and name not in step.sources
+        }
+        lost |= {
+            f"{step.name} looks at {name}, which it does not take"
+            for step in self.steps
+            for name in step.looks_at
+            if name not in step.inputs
+        }
+        strange = (set(self.fits) - set(makers)) | (set(self.options) - self.names)
+        if twice or lost or strange:
+            message = (
+                f"recipe {self.name}: made twice: {sorted(twice)}; made by no step: "
+                f"{sorted(lost)}; in none of its steps: {sorted(strange)}"
+            )
+            raise ValueError(message)
+
+    @property
+    def names(self) -> set[str]:
+        """The names of its steps."""
+        return {step.name for step in self.steps}

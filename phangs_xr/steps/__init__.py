@@ -4,12 +4,14 @@ from phangs_xr.steps.add_noise import AddNoise, add_noise, reduce_to_noise
 from phangs_xr.steps.anchor_halpha import AnchorHalpha, anchor_halpha
 from phangs_xr.steps.compare_images import CompareImages, compare_images, reduce_to_offset
 from phangs_xr.steps.convert_units import ConvertUnits, convert_units
+from phangs_xr.steps.convert_units import check_inputs as check_convert_units
 from phangs_xr.steps.extract_muse import ExtractMuse, extract_muse
 from phangs_xr.steps.fill_negatives import FillNegatives, fill_negatives
-from phangs_xr.steps.fill_negatives import find_halo as fill_negatives_halo
+from phangs_xr.steps.fill_negatives import find_halo as find_fill_negatives_halo
 from phangs_xr.steps.fit_anchor import FitAnchor, fit_anchor, reduce_to_line
-from phangs_xr.steps.fit_anchor import find_halo as fit_anchor_halo
+from phangs_xr.steps.fit_anchor import find_halo as find_fit_anchor_halo
 from phangs_xr.steps.load import Load, load
+from phangs_xr.steps.load import check_inputs as check_load
 from phangs_xr.steps.load_nebulae import LoadNebulae, load_nebulae
 from phangs_xr.steps.regrid_muse import RegridMuse, regrid_muse
 from phangs_xr.steps.remove_cosmic_rays import (
@@ -17,16 +19,17 @@ from phangs_xr.steps.remove_cosmic_rays import (
     reduce_to_cosmic_rays,
     remove_cosmic_rays,
 )
-from phangs_xr.steps.remove_cosmic_rays import find_halo as remove_cosmic_rays_halo
+from phangs_xr.steps.remove_cosmic_rays import find_halo as find_remove_cosmic_rays_halo
 from phangs_xr.steps.smooth_hst import SmoothHst, smooth_hst
-from phangs_xr.steps.smooth_hst import find_gap as smooth_hst_gap
-from phangs_xr.steps.smooth_hst import find_halo as smooth_hst_halo
+from phangs_xr.steps.smooth_hst import check_inputs as check_smooth_hst
+from phangs_xr.steps.smooth_hst import find_halo as find_smooth_hst_halo
 from phangs_xr.steps.subtract_background import (
     SubtractBackground,
     reduce_to_background,
     subtract_background,
 )
 from phangs_xr.steps.subtract_continuum import SubtractContinuum, subtract_continuum
+from phangs_xr.steps.subtract_continuum import check_inputs as check_subtract_continuum
 
 __all__ = [
     "AddNoise",
@@ -45,13 +48,19 @@ __all__ = [
     "SubtractContinuum",
     "add_noise",
     "anchor_halpha",
+    "check_convert_units",
+    "check_load",
+    "check_smooth_hst",
+    "check_subtract_continuum",
     "compare_images",
     "convert_units",
     "extract_muse",
     "fill_negatives",
-    "fill_negatives_halo",
+    "find_fill_negatives_halo",
+    "find_fit_anchor_halo",
+    "find_remove_cosmic_rays_halo",
+    "find_smooth_hst_halo",
     "fit_anchor",
-    "fit_anchor_halo",
     "load",
     "load_nebulae",
     "reduce_to_background",
@@ -61,10 +70,7 @@ __all__ = [
     "reduce_to_offset",
     "regrid_muse",
     "remove_cosmic_rays",
-    "remove_cosmic_rays_halo",
     "smooth_hst",
-    "smooth_hst_gap",
-    "smooth_hst_halo",
     "subtract_background",
     "subtract_continuum",
 ]

@@ -8,6 +8,7 @@ the difference.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,6 +48,13 @@ class ConvertUnits:
                 f"[Angstrom], found {self.rectangular_width}: give it, or the throughput curve"
             )
             raise InputError(message)
+
+
+def check_inputs(options: ConvertUnits, images: Mapping[str, xr.DataArray]) -> Iterable[str]:
+    """Refuse a narrow band whose header lacks the width that is asked for; there is no remark."""
+    if options.bandwidth == "photbw":
+        require_photometry(images["narrow"], "photbw", "narrow")
+    return ()
 
 
 def scale_counts(counts: NDArray[np.floating], *, factor: float) -> NDArray[np.floating]:

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from phangs_xr.numerics.lazy import map_pixels
 from phangs_xr.photometry.labels import label_product, require_products
 
-HALPHA_EXTENSION = "HA6562_FLUX"
-
 
 @dataclass(frozen=True)
 class ExtractMuse:

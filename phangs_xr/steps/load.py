@@ -7,6 +7,7 @@ brought onto the narrow band's by the overlap of the pixels' areas, so that its 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,6 +111,13 @@ def describe_alignment(name: str, image: xr.DataArray, narrow: xr.DataArray) -> 
     if target.to_wcs().wcs.radesys != source.to_wcs().wcs.radesys:
         return f"{name} differs from narrow in RADESYS alone: taken as one grid"
     return ""
+
+
+def check_inputs(options: Load, images: Mapping[str, xr.DataArray]) -> Iterator[str]:
+    """Say of each broad band whose grid differs from the narrow band's what will be done."""
+    for name in ("continuum1", "continuum2"):
+        if name in images:
+            yield from filter(None, [describe_alignment(name, images[name], images["narrow"])])
 
 
 def load(

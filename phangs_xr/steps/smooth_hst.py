@@ -5,6 +5,7 @@ Both point-spread functions count as Gaussian. Missing pixels carry no weight an
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil, inf, sqrt
 
@@ -16,7 +17,7 @@ from phangs_xr.errors import InputError
 from phangs_xr.numerics.filters import FWHM_TO_SIGMA, smooth_gaussian
 from phangs_xr.numerics.lazy import map_halo
 from phangs_xr.photometry.labels import label_product, require_products
-from phangs_xr.sky import Grid
+from phangs_xr.sky import Grid, get_grid
 
 REACH = 5.0
 """Kernel half-width [σ]: at 4σ the smoothed image is off by 4e-4 of its range."""
@@ -73,9 +74,11 @@ def find_halo(options: SmoothHst, grid: Grid) -> int:
     return ceil(REACH * find_sigma(options, grid))
 
 
-def find_gap(options: SmoothHst) -> str:
-    """Return "muse" if its file must tell the resolution, "" if the options do."""
-    return "muse" if options.muse_fwhm is None else ""
+def check_inputs(options: SmoothHst, images: Mapping[str, xr.DataArray]) -> Iterable[str]:
+    """Refuse a MUSE map whose resolution is not known; there is no remark."""
+    if "muse" in images:
+        find_sigma(options, get_grid(images["narrow"]))
+    return ()
 
 
 def smooth_covered(

@@ -13,6 +13,7 @@ Where the two terms have not the same sign, the first band stands alone: C = c1/
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import log10
 
@@ -59,6 +60,15 @@ def interpolate_continuum(
 def scale_continuum(continuum1: Image, *, alone: float) -> Image:
     """Return the continuum in the narrow band from one broad band, in the narrow band's counts."""
     return continuum1 * alone
+
+
+def check_inputs(options: SubtractContinuum, images: Mapping[str, xr.DataArray]) -> Iterable[str]:
+    """Refuse bands whose headers lack photometry, or that have one pivot; there is no remark."""
+    given = [name for name in ("narrow", "continuum1", "continuum2") if name in images]
+    bands = [get_photometry(images[name], name) for name in given]
+    if len(bands) == 3:
+        weigh_bands(*bands)
+    return ()
 
 
 def subtract_continuum(

@@ -44,7 +44,7 @@ def measure_steps(config: Path, store: Path) -> dict[str, float]:
     tree = phangs_xr.open_store(store)
     made = {name: tree[node][name] for node in ("hst", "muse", "fits") for name in tree[node]}
     seconds = {}
-    for step in BARNES2023:
+    for step in BARNES2023.steps:
         given = give_step(step, images, made)
         started = perf_counter()
         result = step.function(**given, options=loaded.get_options(step))
@@ -87,7 +87,7 @@ def measure_graphs() -> dict[str, tuple[float, float]]:
     """Return, per step, the seconds to make its lazy result, and the tasks per chunk."""
     images, made, found = make_inputs(), {}, {}
     options: Mapping[str, Any] = {"smooth_hst": SmoothHst(muse_fwhm=0.92)}
-    for step in BARNES2023:
+    for step in BARNES2023.steps:
         given = give_step(step, images, made)
         started = perf_counter()
         result = step.function(**given, options=options.get(step.name))

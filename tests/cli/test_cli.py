@@ -11,7 +11,7 @@ from threading import Event, get_ident
 
 import pytest
 
-from phangs_xr.cli import _map_at_once, main
+from phangs_xr.cli.commands import _map_at_once, main
 from phangs_xr.errors import InputError
 from tests.commands import call, refuse
 from tests.configs import write_config

@@ -18,7 +18,7 @@ from phangs_xr.recipes import BARNES2023
 from phangs_xr.schema import PRODUCTS
 
 KILLS = int(os.environ.get("PHANGS_XR_KILLS", "5"))
-OUTPUTS = {step.name: step.outputs for step in BARNES2023}
+OUTPUTS = {step.name: step.outputs for step in BARNES2023.steps}
 
 
 @pytest.fixture(scope="module")

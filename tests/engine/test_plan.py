@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 
 from phangs_xr.engine.config import make_config
-from phangs_xr.engine.plan import (
+from phangs_xr.engine.dependencies import (
     describe_hole,
     find_dependants,
-    find_holes,
-    list_stages,
-    make_plan,
+    find_reach,
     order_steps,
 )
+from phangs_xr.engine.plan import make_plan
+from phangs_xr.engine.stages import list_stages
 from phangs_xr.errors import InputError
 from phangs_xr.recipes import BARNES2023
 from phangs_xr.schema import NUMBERS
@@ -26,7 +26,7 @@ INPUTS = {
     "nebula_mask": "mask.fits",
     "star_mask": "stars.fits",
 }
-NAMES = [step.name for step in BARNES2023]
+NAMES = [step.name for step in BARNES2023.steps]
 
 # Who takes whose products, worked out from DESIGN's table.
 TAKES_FROM = {
@@ -92,7 +92,7 @@ def list_pending(made):
 
 @pytest.mark.parametrize("seed", range(10))
 def test_order_follows_from_what_steps_take(seed):
-    steps = list(BARNES2023)
+    steps = list(BARNES2023.steps)
     random.Random(seed).shuffle(steps)
     place = {step.name: number for number, step in enumerate(order_steps(steps))}
     assert set(place) == set(NAMES)
@@ -101,9 +101,11 @@ def test_order_follows_from_what_steps_take(seed):
 
 
 def test_steps_in_a_circle_are_refused():
-    first, second = (step for step in BARNES2023 if step.name in ("smooth_hst", "convert_units"))
+    first, second = (
+        step for step in BARNES2023.steps if step.name in ("smooth_hst", "convert_units")
+    )
     turned = replace(first, outputs=("halpha_smoothed",))
-    circle = [turned, replace(second, outputs=("halpha_raw",)), *BARNES2023[1:2]]
+    circle = [turned, replace(second, outputs=("halpha_raw",)), *BARNES2023.steps[1:2]]
     circle[1] = replace(second, outputs=("narrow", "continuum1", "halpha"))
     with pytest.raises(ValueError, match="steps wait for each other: "):
         order_steps(circle)
@@ -111,7 +113,7 @@ def test_steps_in_a_circle_are_refused():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_dependants_are_all_that_comes_after_a_step(name):
-    assert find_dependants(BARNES2023, {name}) == list_touched(name)
+    assert find_dependants(BARNES2023.steps, {name}) == list_touched(name)
 
 
 MASKLESS = ("muse", "nebula_mask", "star_mask")
@@ -119,7 +121,7 @@ KNOWN_FWHM = {"options": {"smooth_hst": {"muse_fwhm": 0.9}}}
 
 
 def find(config):
-    return find_holes(config, order_steps(BARNES2023), set(config.inputs.given))
+    return find_reach(order_steps(config.steps), config.get_options, config.inputs.given).holes
 
 
 def test_hole_is_the_path_from_what_is_missing_to_what_it_costs():

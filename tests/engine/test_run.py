@@ -34,8 +34,8 @@ FITS = (
     *("diff_anchored", "anchored_intnegs", "fit_anchored", "fit_anchored_intnegs"),
     *("anchored_wnoise", "anchored_intnegs_wnoise", "anchored_intnegs_nocosmic"),
 )
-STEPS = {step.name: step for step in BARNES2023}
-MAKERS = {name: step.name for step in BARNES2023 for name in step.outputs}
+STEPS = {step.name: step for step in BARNES2023.steps}
+MAKERS = {name: step.name for step in BARNES2023.steps for name in step.outputs}
 
 
 def get_store(out):
@@ -85,7 +85,7 @@ def list_redone(out, before):
 def list_after(name):
     """A step and all that comes after it, by the declarations of the steps."""
     touched = {name}
-    for step in BARNES2023 * 2:
+    for step in BARNES2023.steps * 2:
         needs = {need for need in (*step.inputs, *step.looks_at) if need not in step.sources}
         made = {output for one in touched for output in (*STEPS[one].outputs, *STEPS[one].numbers)}
         if needs & made:
@@ -130,7 +130,7 @@ def test_store_holds_all_products_as_declared(finished):
         assert image.attrs["units"] == product.units
         assert image.attrs["long_name"] == product.long_name
         assert image.attrs["step"] == MAKERS[name]
-    numbers = {name for step in BARNES2023 for name in step.numbers}
+    numbers = {name for step in BARNES2023.steps for name in step.numbers}
     assert set(tree["fits"].data_vars) == numbers
     for name in numbers:
         assert tree["fits"][name].attrs["units"] == NUMBERS[name].units

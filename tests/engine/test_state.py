@@ -13,7 +13,7 @@ import phangs_xr
 from phangs_xr.cli import main
 from phangs_xr.engine.config import load_config
 from phangs_xr.engine.field import count_bytes, prepare_field
-from phangs_xr.engine.stage import _finish_steps
+from phangs_xr.engine.run_stage import _finish_steps
 from phangs_xr.errors import InputError
 from phangs_xr.io.zarr import FieldStore, find_store
 from phangs_xr.qa import check_field

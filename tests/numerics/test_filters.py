@@ -131,7 +131,7 @@ def hash_smoothed():
 def test_smoothed_pixels_depend_neither_on_the_processor_nor_there_on_the_window(core):
     """OpenBLAS can play another processor; these two round differently within a block."""
     script = (
-        "from tests.test_filters import *\n"
+        "from tests.numerics.test_filters import *\n"
         "from threadpoolctl import threadpool_info\n"
         "print(hash_smoothed())\n"
         "print(*(count_changed_by_window(*how, *at, 0) for how in WINDOWED for at in PLACES))\n"
@@ -141,7 +141,7 @@ def test_smoothed_pixels_depend_neither_on_the_processor_nor_there_on_the_window
     made = subprocess.run(
         [sys.executable, "-c", script],
         env=environment,
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         check=True,

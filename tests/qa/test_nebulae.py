@@ -22,7 +22,7 @@ from phangs_xr.simulate.dataset import simulate_galaxy
 from phangs_xr.simulate.galaxy import Galaxy
 from phangs_xr.sky import Grid, format_wcs
 
-SHARED = Path(os.environ.get("PHANGS_XR_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+SHARED = Path(os.environ.get("PHANGS_XR_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 GOLDEN = SHARED / "golden"
 needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason=f"no golden images in {GOLDEN}")
 

@@ -78,7 +78,7 @@ def test_image_that_is_negative_everywhere_is_left_with_nothing():
 
 @pytest.mark.parametrize("name", ["fill_negatives", "fit_anchor"])
 def test_pixels_beyond_the_halo_do_not_matter(name):
-    step = next(step for step in BARNES2023 if step.name == name)
+    step = next(step for step in BARNES2023.steps if step.name == name)
     field = make_field((80, 80))
     halo = step.find_halo(step.options(), get_grid(make_flux(field)))
     other = field.copy()

@@ -11,7 +11,7 @@ from reproject import reproject_interp
 
 from tests import plain
 
-SHARED = Path(os.environ.get("PHANGS_XR_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+SHARED = Path(os.environ.get("PHANGS_XR_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 GOLDEN = SHARED / "golden"
 needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason=f"no golden images in {GOLDEN}")
 

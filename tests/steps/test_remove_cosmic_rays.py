@@ -238,7 +238,7 @@ def test_meaningless_options_are_refused(options, message):
 
 
 def test_halo_is_as_wide_as_the_filling():
-    step = next(step for step in BARNES2023 if step.name == "remove_cosmic_rays")
+    step = next(step for step in BARNES2023.steps if step.name == "remove_cosmic_rays")
     image = make_flux(np.full((61, 61), 5.0))
     halo = step.find_halo(step.options(), get_grid(image))
     values = np.full((61, 61), 5.0)

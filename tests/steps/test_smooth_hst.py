@@ -94,7 +94,7 @@ def test_impossible_resolutions_are_refused(options, message):
 @pytest.mark.parametrize(("muse_fwhm", "expected"), [(0.1, 0), (0.3, 16), (0.92, 49)])
 def test_halo_is_as_wide_as_the_kernel(muse_fwhm, expected):
     """What lies farther than the declared halo away changes nothing; a pixel nearer does."""
-    step = next(step for step in BARNES2023 if step.name == "smooth_hst")
+    step = next(step for step in BARNES2023.steps if step.name == "smooth_hst")
     options = SmoothHst(muse_fwhm=muse_fwhm)
     field = np.zeros((161, 161))
     halo = step.find_halo(options, get_grid(make_flux(field)))

@@ -14,7 +14,7 @@ from phangs_xr.steps import SmoothHst
 from tests.images import chunk_image, give_step, measure_range
 
 OPTIONS = {"smooth_hst": SmoothHst(muse_fwhm=0.92)}
-STEPS = {step.name: step for step in BARNES2023}
+STEPS = {step.name: step for step in BARNES2023.steps}
 
 # Only the grids of these are looked at.
 GRID_ONLY = {("regrid_muse", "narrow"), ("load_nebulae", "musehalpha")}
@@ -23,7 +23,7 @@ UNITLESS = {("load_nebulae", "nebula_mask"), ("load_nebulae", "star_mask")}
 OWN_GRID = {"load", "load_nebulae", "regrid_muse"}
 
 IMAGE_INPUTS = [
-    (step.name, name) for step in BARNES2023 for name in step.inputs if name not in NUMBERS
+    (step.name, name) for step in BARNES2023.steps for name in step.inputs if name not in NUMBERS
 ]
 
 
@@ -194,7 +194,7 @@ def test_step_refuses_images_of_other_grids(name, image, change, input_images, p
 
 
 def test_numbers_are_declared():
-    for step in BARNES2023:
+    for step in BARNES2023.steps:
         assert set(step.numbers) <= set(NUMBERS)
         assert bool(step.numbers) == (step.reduce is not None) == bool(step.looks_at)
         assert set(step.outputs) <= set(PRODUCTS)

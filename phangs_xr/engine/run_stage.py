@@ -13,8 +13,9 @@ import numpy as np
 import xarray as xr
 
 from phangs_xr.engine.field import Field
-from phangs_xr.engine.plan import PlannedStep, Stage
+from phangs_xr.engine.plan import PlannedStep
 from phangs_xr.engine.runner import Runner
+from phangs_xr.engine.stages import Stage
 from phangs_xr.engine.tiles import Measurement, Tile, list_tiles, read_overlap, run_reductions
 from phangs_xr.io.chunks import ZarrTarget
 from phangs_xr.io.fits import FitsTarget, build_header
@@ -120,7 +121,7 @@ def _open_stage(ready: Field, stage: Stage) -> dict[str, xr.DataArray]:
         for name in one.step.sources
         if name in one.inputs
     }
-    stored = {name for one in stage.steps for name in (*one.image_inputs, *one.step.looks_at)}
+    stored = {name for one in stage.steps for name in one.image_inputs}
     return {**given, **ready.store.open_images(sorted(stored - inside))}
 
 
@@ -131,7 +132,7 @@ def _measure(
     measurements = {}
     for one in stage.measuring:
         if one.step.reduce is not None:
-            looked = tuple(images[name] for name in one.step.looks_at)
+            looked = tuple(images[_name_input(one, name)] for name in one.looks_at)
             measurements[one.name] = Measurement(one.step.reduce(one.options), looked)
     numbers: dict[str, Any] = {}
     for found in run_reductions(measurements, runner).values():

@@ -96,12 +96,8 @@ def find_reach(
     """
     reach = Reach()
     makers = find_makers(steps)
+    made: set[str] = set()
     for step in steps:
-        made = {
-            name
-            for maker, images in reach.made.items()
-            for name in (*images, *_get_numbers(steps, maker))
-        }
         taken = tuple(n for n in step.inputs if n in (given if n in step.sources else made))
         lack = _find_lack(step, get_options(step), given, taken)
         if lack:
@@ -110,16 +106,13 @@ def find_reach(
         else:
             reach.taken[step.name] = taken
             reach.made[step.name] = step.list_made(taken)
+            made |= {*reach.made[step.name], *(step.numbers if step.list_looked_at(taken) else ())}
     return reach
 
 
 def describe_hole(hole: Hole) -> str:
     """Return a hole in words."""
     return f"no input {hole[0]!r}: " + " -> ".join(hole)
-
-
-def _get_numbers(steps: Sequence[Step], name: str) -> tuple[str, ...]:
-    return next(step.numbers for step in steps if step.name == name)
 
 
 def _find_lack(step: Step, options: Any, given: Collection[str], taken: Collection[str]) -> str:
@@ -133,12 +126,17 @@ def _find_lack(step: Step, options: Any, given: Collection[str], taken: Collecti
     return next((name for name in lacking if name not in taken), "")
 
 
-def _explain(name: str, step: Step, makers: Mapping[str, Step], reach: Reach) -> Hole:
-    """Return the path to something that a step lacks, from the input file that is missing."""
-    maker = makers.get(name)
-    if name in step.sources or maker is None:
-        return (name,)
+def explain_lack(name: str, makers: Mapping[str, Step], reach: Reach) -> Hole:
+    """Return the path from the input file that is missing to a product that cannot be made."""
+    maker = makers[name]
     if maker.name in reach.holes:
         return (*reach.holes[maker.name][:-1], name)
-    missing = maker.list_lacking(name, reach.taken[maker.name])[0]
-    return (*_explain(missing, maker, makers, reach), maker.name, name)
+    lack = maker.list_lacking(name, reach.taken[maker.name])[0]
+    return (*_explain(lack, maker, makers, reach), maker.name, name)
+
+
+def _explain(lack: str, step: Step, makers: Mapping[str, Step], reach: Reach) -> Hole:
+    """Return the path from the input file that is missing to something that a step lacks."""
+    if lack not in makers or lack in step.sources:
+        return (lack,)
+    return explain_lack(lack, makers, reach)

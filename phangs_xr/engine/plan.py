@@ -18,6 +18,7 @@ from phangs_xr.engine.dependencies import (
     Hole,
     Reach,
     describe_hole,
+    explain_lack,
     find_makers,
     find_reach,
     order_steps,
@@ -74,7 +75,12 @@ class PlannedStep:
     @property
     def looks_at(self) -> tuple[str, ...]:
         """The images that are measured first, as far as there are such."""
-        return tuple(name for name in self.step.looks_at if name in self.inputs)
+        return self.step.list_looked_at(self.inputs)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """What is measured."""
+        return self.step.numbers if self.looks_at else ()
 
     @property
     def looks_on(self) -> GridName:
@@ -170,14 +176,9 @@ def _list_wanted(config: Config, makers: Mapping[str, Step], reach: Reach) -> se
     possible = {name for images in reach.made.values() for name in images}
     asked = {*(config.output.products or ()), *(config.output.fits or ())}
     for name in sorted(asked - possible):
-        hole = reach.holes.get(makers[name].name)
-        if hole is None:
-            # Its step is taken, but makes this one only of an input that is not given.
-            lack = makers[name].list_lacking(name, reach.taken[makers[name].name])
-            hole = (lack[0], makers[name].name, name)
         message = (
             f"[output] asks for {name}, which cannot be made: "
-            f"{describe_hole((*hole[:-1], name))}: give the input"
+            f"{describe_hole(explain_lack(name, makers, reach))}: give the input"
         )
         raise InputError(message)
     return possible if config.output.products is None else asked

@@ -69,8 +69,8 @@ def _take_steps(work: _Work, window: Tile) -> Iterator[tuple[str, xr.DataArray]]
             if key not in held:
                 held[key] = read_overlap(work.images[key], work.grid, window)
             given[name] = held[key]
-        if one.step.numbers:
-            given["measured"] = {name: work.numbers[name] for name in one.step.numbers}
+        if one.numbers:
+            given["measured"] = {name: work.numbers[name] for name in one.numbers}
         made = one.step.function(**given, options=one.options)
         del given
         later = {_name_input(two, name) for two in work.steps[number + 1 :] for name in two.inputs}
@@ -188,7 +188,7 @@ def _finish_steps(
     for name in (name for one in stage.steps for name in one.outputs):
         for target in targets[name]:
             target.finish()
-    measured = {name: numbers[name] for one in stage.steps for name in one.step.numbers}
+    measured = {name: numbers[name] for one in stage.steps for name in one.numbers}
     if measured:
         ready.store.write_numbers(measured)
     records = ready.store.read_records()

@@ -24,7 +24,7 @@ class Stage:
     @property
     def measuring(self) -> tuple[PlannedStep, ...]:
         """Those of the steps that measure first."""
-        return tuple(one for one in self.steps if one.step.reduce is not None)
+        return tuple(one for one in self.steps if one.looks_at)
 
 
 def find_cells(stage: Stage) -> dict[str, int]:

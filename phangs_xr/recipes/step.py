@@ -58,7 +58,8 @@ class Step:
         From the options, the reduction that measures what `measured` hands to the function.
     looks_at
         Those of the inputs the reduction is given, in this order, all on one grid, which need not
-        be `grid`; optional ones are left out where they are missing.
+        be `grid`; optional ones are left out where they are missing. Without the first of them
+        nothing is measured.
     numbers
         What the reduction finds, as named in the store's `/fits`.
     find_halo
@@ -112,22 +113,28 @@ class Step:
         """The products and numbers of other steps that it takes, optional ones too."""
         return tuple(name for name in self.inputs if name not in self.sources)
 
+    def list_looked_at(self, given: Collection[str]) -> tuple[str, ...]:
+        """Return the images that are measured first, of these of its inputs."""
+        found = tuple(name for name in self.looks_at if name in given)
+        return found if found[:1] == self.looks_at[:1] else ()
+
     def list_made(self, given: Collection[str]) -> tuple[str, ...]:
         """Return the outputs that the step makes of these of its inputs.
 
-        An output that is named as an optional input is made of it; an error, `X_err`, only if each
-        of the inputs has its own; what `only_with` names, as it says.
+        What `only_with` names is made as it says; of the others an error, `X_err`, only if each of
+        the inputs has its own, and what is named as an optional input only of that.
         """
         return tuple(name for name in self.outputs if not self.list_lacking(name, given))
 
     def list_lacking(self, output: str, given: Collection[str]) -> tuple[str, ...]:
         """Return the inputs without which an output is not made, of those that are not given."""
-        needed = [*self.only_with.get(output, ())]
-        if self.inputs.get(output):
-            needed.append(output)
-        if output.endswith(ERROR):
+        if output in self.only_with:
+            needed = list(self.only_with[output])
+        elif output.endswith(ERROR):
             errors = [name for name in self.inputs if name.endswith(ERROR)]
-            needed += [name for name in errors if name.removesuffix(ERROR) in given]
+            needed = [name for name in errors if name.removesuffix(ERROR) in given]
+        else:
+            needed = [output] if self.inputs.get(output) else []
         return tuple(name for name in needed if name not in given)
 
     def summarize(self, numbers: Mapping[str, Any]) -> str:

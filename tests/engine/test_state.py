@@ -186,7 +186,7 @@ def stop_at_hst(ready, stage, *rest):
 
 def test_room_of_unfinished_arrays_is_given_back(config, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("phangs_xr.engine.stage._finish_steps", stop_at_hst)
+        patch.setattr("phangs_xr.engine.run_stage._finish_steps", stop_at_hst)
         with pytest.raises(KeyboardInterrupt):
             run(config, tmp_path)
     arrays = measure_files(tmp_path / "out" / "ngc0628.zarr" / "hst")

@@ -8,14 +8,9 @@ is written.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import logging
-import os
 import platform
-import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +21,7 @@ import xarray as xr
 
 from phangs_xr.engine.config import Config
 from phangs_xr.engine.dependencies import find_dependants
+from phangs_xr.engine.directory import FULL, hold_directory, require_space
 from phangs_xr.engine.field import VERSION, Field, count_bytes, prepare_field
 from phangs_xr.engine.plan import Plan
 from phangs_xr.engine.run_stage import run_stage
@@ -40,8 +36,6 @@ from phangs_xr.recipes import Step
 from phangs_xr.schema import NUMBERS, PRODUCTS
 
 logger = logging.getLogger(__name__)
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _LIBRARIES = ("xarray", "dask", "numpy", "scipy", "astropy", "reproject", "zarr")
 
@@ -107,7 +101,7 @@ def run_field(ready: Field, runner: Runner) -> None:
     if runner.chunk < 100 or runner.chunk % 100:
         raise InputError(f"chunk should be a multiple of 100 pixels, found {runner.chunk}")
     try:
-        with _hold_directory(ready.out, ready.config.galaxy):
+        with hold_directory(ready.out, ready.config.galaxy):
             _check_space(ready)
             _write_head(ready)
             stages = list_stages(ready.plan)
@@ -119,7 +113,7 @@ def run_field(ready: Field, runner: Runner) -> None:
             _write_tables(ready)
             ready.store.summarize()
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in FULL:
             raise
         message = (
             f"{ready.out}: more space is needed than the disk has: free some and run again, "
@@ -228,47 +222,4 @@ def _check_space(ready: Field) -> None:
         # What is dropped before anything is written gives its room back.
         dropped = sum(ready.store.count_bytes(path) for path in _list_dropped(ready, records))
         shares.append((Path(location), max(stored - dropped, 0)))
-    needed: dict[int, int] = {}
-    for place, size in shares:
-        existing = next(path for path in (place, *place.parents) if path.exists())
-        disk = existing.stat().st_dev
-        needed[disk] = needed.get(disk, 0) + size
-        free = shutil.disk_usage(existing).free
-        if needed[disk] > free:
-            message = (
-                f"{place}: {needed[disk] / 1e9:.2f} GB are needed for the products, found "
-                f"{free / 1e9:.2f} GB free: free some, or limit [output] products and fits"
-            )
-            raise InputError(message)
-
-
-@contextmanager
-def _hold_directory(out: Path, galaxy: str) -> Iterator[None]:
-    """Keep other runs out of a directory; the lock goes with the process, whatever ends it."""
-    missing = [path for path in (out, *out.parents) if not path.exists()]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        if error.errno in _FULL:
-            raise
-        message = (
-            f"{out}: a directory is needed, found that none can be made ({error.strerror}): give "
-            f"another with --out"
-        )
-        raise InputError(message) from error
-    descriptor = os.open(out, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            message = f"{out}: found another run at work here: wait for it, or give another --out"
-            raise InputError(message) from None
-        for leftover in out.glob(f".{galaxy}_*.partial"):
-            leftover.unlink()
-        yield
-    finally:
-        os.close(descriptor)
-        # A run that is refused leaves no trace.
-        with suppress(OSError):
-            for path in missing:
-                path.rmdir()
+    require_space(shares)

@@ -74,9 +74,10 @@ def test_run__no_wcs(field, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("fill", [np.nan, 0.0])
-def test_run__no_data(field, tmp_path, capsys, fill):
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_run__no_data(field, tmp_path, capsys, fill, command):
     set_pixels(field, "cont_f555w_sci", np.full((SIZE, SIZE), fill, "f4"))
-    line = refuse(capsys, tmp_path, "run", field)
+    line = refuse(capsys, tmp_path, command, field)
     assert "continuum1" in line
     assert "NaN and zeros" in line
 

@@ -7,6 +7,7 @@ import shutil
 import tomllib
 import warnings
 
+import dask
 import numpy as np
 import pytest
 import xarray as xr
@@ -20,10 +21,12 @@ from phangs_xr.engine.config import load_config
 from phangs_xr.engine.field import find_largest_tile, list_passes, prepare_field
 from phangs_xr.engine.inputs import open_inputs
 from phangs_xr.errors import InputError
+from phangs_xr.io.fits import FitsArray
 from phangs_xr.recipes import BARNES2023
 from phangs_xr.schema import NUMBERS, PRODUCTS
 from phangs_xr.sky import get_grid
 from tests import plain
+from tests.commands import SIZE, set_pixels
 from tests.configs import with_options
 from tests.images import measure_range
 
@@ -571,6 +574,24 @@ def test_open_field_is_lazy_and_holds_what_a_run_begins_with(simulated, finished
             assert image.chunks is not None
             xr.testing.assert_equal(image, stored[group][name])
     xr.testing.assert_equal(field["nebulae"].to_dataset(), stored["nebulae"].to_dataset())
+
+
+def test_open_field_reads_no_pixel(simulated, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("a pixel was read")
+
+    monkeypatch.setattr(FitsArray, "_read", refuse)
+    with dask.config.set(scheduler=refuse):
+        field = phangs_xr.open_field(simulated)
+    with pytest.raises(AssertionError, match="a pixel was read"):
+        field["hst"]["narrow"].compute()
+
+
+def test_open_field_opens_an_image_without_data_that_a_run_refuses(field, tmp_path):
+    set_pixels(field, "cont_f814w_sci", np.zeros((SIZE, SIZE), "f4"))
+    assert not phangs_xr.open_field(field)["hst"]["continuum2"].notnull().any()
+    with pytest.raises(InputError, match="continuum2: an image with data is needed, found only"):
+        phangs_xr.run(field, tmp_path / "out")
 
 
 def test_real_orion_is_anchored_to_muse(orion, tmp_path):

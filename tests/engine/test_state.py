@@ -154,7 +154,7 @@ def fill_disk(monkeypatch, tmp_path, free):
         left = sum(file.stat().st_size for file in tmp_path.rglob("*.partial"))
         return shutil._ntuple_diskusage(0, 0, free - left)
 
-    monkeypatch.setattr("phangs_xr.engine.run.shutil.disk_usage", measure_disk)
+    monkeypatch.setattr("phangs_xr.engine.directory.shutil.disk_usage", measure_disk)
 
 
 def test_room_that_a_killed_run_has_taken_is_given_back_first(config, tmp_path, monkeypatch):
@@ -175,7 +175,7 @@ def fill_disk_of(monkeypatch, directory, size):
     def measure_disk(path):
         return shutil._ntuple_diskusage(0, 0, size - measure_files(directory))
 
-    monkeypatch.setattr("phangs_xr.engine.run.shutil.disk_usage", measure_disk)
+    monkeypatch.setattr("phangs_xr.engine.directory.shutil.disk_usage", measure_disk)
 
 
 def stop_at_hst(ready, stage, *rest):

@@ -196,6 +196,23 @@ def test_reductions_of_tiles_are_those_of_the_whole_image(chunk):
     }
 
 
+def test_measurements_of_images_of_other_shapes_each_see_their_own():
+    large, small = make_flux(make_noise(1)), make_flux(make_noise(2)[:120, :90])
+    median = AskDistribution(Quantile(0.5))
+    measurements = {
+        "large": Measurement(median, (large,)),
+        "small": Measurement(median, (small,)),
+        "again": Measurement(AskDistribution(MadStd()), (large,)),
+    }
+    found = run_reductions(measurements, RUNNER)
+    assert list(found) == ["large", "small", "again"]
+    assert found == {name: reduce_images(*one) for name, one in list_measured(measurements)}
+
+
+def list_measured(measurements):
+    return [(name, (one.reduction, *one.images)) for name, one in measurements.items()]
+
+
 def test_no_measurements_need_no_pass():
     def refuse(title, tasks):
         raise AssertionError(title)

@@ -1,6 +1,7 @@
 """From configuration to written products: the only room, with `qa`, that computes and writes.
 
-In order: `config` reads a configuration, `inputs` opens and checks its files, `plan` says what will
-be done, `field` holds the three together, `stage` and `tiles` take steps window by window, `runner`
-says where, and `run` does it all.
+From the bottom: `runner` says where tasks run and `tiles` cuts images for them; `config` reads a
+configuration, `inputs` opens and checks its files; `dependencies`, `plan` and `stages` say, as data,
+what will be done; `field` holds all this together; `run_stage` takes steps window by window, and
+`run` does it all. It knows recipes only by what they declare, and names no step.
 """

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 COUNTS = "electron / s"
+COUNT_RATES = (COUNTS, "count s-1", "adu s-1")
+"""Units of images in counts: PHOTFLAM is per whatever its file counts."""
+
 FLUX = "10**-20 erg s-1 cm-2"
 RATIO = ""
 
@@ -135,6 +138,7 @@ class Number:
 
 
 NUMBERS: dict[str, Number] = {
+    "zero_is_outside": Number("", "1 if the nebula mask marks what is outside nebulae by 0"),
     "threshold": Number(FLUX, "Pixels above this belong to sources"),
     "background_mesh": Number(FLUX, "Background of each box", ("box_y", "box_x")),
     "background_box": Number("pix", "Rows and columns of a box", ("axis",)),

@@ -12,6 +12,10 @@ from phangs_xr.errors import InputError
 _GALAXY = re.compile(r"(ngc|ic|ugc|eso|m)[-_ ]?0*(\d+)(mosaic|[a-z]?)", re.IGNORECASE)
 _FILTER = re.compile(r"(?<![a-z0-9])(f\d{3,4}[a-z]{0,2})(?![a-z0-9])", re.IGNORECASE)
 _NARROW = re.compile(r"f65[678]n?$")
+IMAGES = (".fits", ".fits.gz")
+TABLES = (*IMAGES, ".ecsv", ".csv", ".vot", ".xml", ".parquet")
+"""What the names of files end with."""
+
 _FIRST = ("f547m", "f550m", "f555w")
 _SECOND = ("f814w",)
 
@@ -79,7 +83,7 @@ def find_files(galaxy: str, hst: Path, muse: Path) -> FoundFiles:
             "continuum2": [path for path in images if _get_filter(path) in _SECOND],
             "muse": [path for path in maps if re.search(r"[_-]MAPS", path.name)],
             "nebula_mask": _select(maps, r"neb(ulae)?_?mask"),
-            "nebula_catalogue": _select(_list_fits(muse), r"nebulae_catalogue"),
+            "nebula_catalogue": _select(_list_files(muse, TABLES), r"nebulae_catalogue"),
             "star_mask": _select(maps, r"star_?mask"),
         }
     )
@@ -126,7 +130,10 @@ def _write_input(name: str, found: dict[str, Path], base: Path, comment: str) ->
 
 
 def _list_fits(directory: Path) -> list[Path]:
-    endings = (".fits", ".fits.gz")
+    return _list_files(directory, IMAGES)
+
+
+def _list_files(directory: Path, endings: tuple[str, ...]) -> list[Path]:
     return sorted(path for path in directory.rglob("*") if path.name.endswith(endings))
 
 

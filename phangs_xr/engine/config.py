@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from phangs_xr.errors import InputError
+from phangs_xr.photometry.units import normalise_units
 from phangs_xr.recipes import Recipe, Step, get_recipe
 from phangs_xr.schema import SOURCES
 
@@ -38,6 +39,8 @@ class Input(BaseModel):
         Number or name of the extension; None takes the first image.
     photflam, photplam, photbw
         Override the header's cards [erg/cm²/Å/electron, Å, Å].
+    units
+        Overrides BUNIT, in any spelling that `phangs_xr.photometry.units` knows.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,11 +50,24 @@ class Input(BaseModel):
     photflam: float | None = None
     photplam: float | None = None
     photbw: float | None = None
+    units: str | None = None
+
+    @field_validator("units")
+    @classmethod
+    def _read_units(cls, value: str | None) -> str | None:
+        read = None if value is None else normalise_units(value)
+        if read == "":
+            message = (
+                f"units should be a unit such as 'electron/s' or '10**-20 erg/s/cm**2', found "
+                f"{value!r}: correct it"
+            )
+            raise InputError(message)
+        return read
 
     @property
-    def overrides(self) -> dict[str, float]:
-        """The photometry that is given here."""
-        names = ("photflam", "photplam", "photbw")
+    def overrides(self) -> dict[str, float | str]:
+        """What is given here of the header: photometry and unit."""
+        names = ("photflam", "photplam", "photbw", "units")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
 

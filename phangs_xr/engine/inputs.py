@@ -79,9 +79,11 @@ def check_inputs(config: Config, images: Mapping[str, xr.DataArray]) -> list[str
     """
     for name, image in images.items():
         if "wcs" not in image.coords:
+            reason = image.attrs.get("wcs_problem", "no wcs")
             message = (
                 f"{name}: a celestial WCS (CTYPE RA---TAN or the like) is needed, found none in "
-                f"{image.attrs['source']}: give an image that says where on the sky it lies"
+                f"{image.attrs['source']}: give an image that says where on the sky it lies "
+                f"({reason})"
             )
             raise InputError(message)
     remarks = [
@@ -198,6 +200,8 @@ def _digest_input(name: str, one: Input, known: Mapping[str, Any]) -> dict[str, 
     same = all(known.get(key) == value for key, value in found.items())
     content = known["sha256"] if same else _digest_file(one.path)
     meant = [content, one.hdu, {key: one.overrides.get(key) for key in PHOTOMETRY}]
+    if one.units is not None:
+        meant.append(one.units)
     digest = hashlib.sha256(repr(meant).encode()).hexdigest()[:32]
     return {**found, "sha256": content, "digest": digest}
 

@@ -32,7 +32,7 @@ from phangs_xr.io.fits import write_fits
 from phangs_xr.io.tables import write_table
 from phangs_xr.io.zarr import open_store
 from phangs_xr.numerics.lazy import DEFAULT_CHUNK
-from phangs_xr.recipes import Step
+from phangs_xr.recipes import Step, judge_numbers
 from phangs_xr.schema import NUMBERS, PRODUCTS
 
 logger = logging.getLogger(__name__)
@@ -109,6 +109,8 @@ def run_field(ready: Field, runner: Runner) -> None:
                 ready.store.write_grid(name, ready.grids[name])
             for stage in stages:
                 run_stage(ready, stage, runner)
+            for remark in judge_numbers(ready.config.steps, ready.store.read_numbers(NUMBERS)):
+                logger.warning(remark)
             _export_fits(ready)
             _write_tables(ready)
             ready.store.summarize()

@@ -4,7 +4,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
-from phangs_xr.errors import InputError
+from phangs_xr.errors import InputError, blame_input
+from phangs_xr.io.check_fits import check_fits
 from phangs_xr.io.fits_target import FitsTarget, build_header, write_fits
 from phangs_xr.photometry.units import normalise_units
 from phangs_xr.sky.grid import Grid
-from phangs_xr.sky.wcs import format_wcs
+from phangs_xr.sky.wcs import find_idle_sip, format_wcs
 
 __all__ = [
     "FitsArray",
@@ -71,24 +72,31 @@ class FitsBackend(BackendEntrypoint):
         -------
         Dataset
             The variable `image` with dims `y`, `x`, its pixel coordinates, `wcs` if the header
-            has a celestial one, and the attributes `units` and `fits_header`.
+            has a celestial one (else the attribute `wcs_problem` says why not), and the attributes
+            `units` and `fits_header`. Axes of length 1 before the two are dropped; cards that
+            nobody can read are left out.
 
         Raises
         ------
         InputError
-            If the file is missing, no FITS, shorter than its header says, or has no such image.
+            If the file is missing, no FITS, damaged, shorter than its headers say, or has no such
+            image.
         """
-        stored = _find_image(_get_path(filename_or_obj), hdu)
+        path = _get_path(filename_or_obj)
+        with blame_input("a FITS image", str(path), "check that the file is complete"):
+            stored = _find_image(path, hdu)
+        coords, problem = _make_coords(stored)
         image = xr.Variable(
             ("y", "x"),
             indexing.LazilyIndexedArray(stored.array),
             {
                 "units": normalise_units(str(stored.header.get("BUNIT", ""))),
                 "fits_header": stored.text,
+                **({"wcs_problem": problem} if problem else {}),
             },
             {"preferred_chunks": stored.chunks},
         )
-        dataset = xr.Dataset({"image": image}, _make_coords(stored))
+        dataset = xr.Dataset({"image": image}, coords)
         dropped = [drop_variables] if isinstance(drop_variables, str) else drop_variables or []
         return dataset.drop_vars(dropped, errors="ignore")
 
@@ -116,6 +124,8 @@ class FitsArray(BackendArray):
         decompressed or scaled.
     stamp
         Time of change [ns] and size [bytes] of the file, which dask's names depend on.
+    dropped
+        How many axes of length 1 the file has before these two.
     """
 
     path: str
@@ -124,6 +134,7 @@ class FitsArray(BackendArray):
     dtype: np.dtype[Any]
     offset: int | None
     stamp: tuple[int, int]
+    dropped: int = 0
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         """Read the pixels of an indexer."""
@@ -132,12 +143,15 @@ class FitsArray(BackendArray):
         )
 
     def _read(self, key: tuple[int | slice, ...]) -> NDArray[Any]:
-        if self.offset is None:
-            with fits.open(self.path, memmap=False) as hdus:
-                return np.asarray(hdus[self.hdu].section[key], dtype=self.dtype)
-        stored = self.dtype.newbyteorder(">")
-        pixels = np.memmap(self.path, stored, "r", self.offset, self.shape)
-        return np.array(pixels[key], dtype=self.dtype)
+        where = f"those of HDU {self.hdu} of {self.path}"
+        with blame_input("pixels that can be read", where, "copy or download the file again"):
+            if self.offset is None:
+                with fits.open(self.path, memmap=False) as hdus:
+                    whole = (0,) * self.dropped + key
+                    return np.asarray(hdus[self.hdu].section[whole], dtype=self.dtype)
+            stored = self.dtype.newbyteorder(">")
+            pixels = np.memmap(self.path, stored, "r", self.offset, self.shape)
+            return np.array(pixels[key], dtype=self.dtype)
 
 
 @dataclass(frozen=True)
@@ -165,17 +179,11 @@ def _get_path(path: str | os.PathLike[str]) -> Path:
 @contextmanager
 def _open(path: Path, **options: Any) -> Iterator[list[Any]]:
     """Open a file and find all its HDUs, no pixels."""
-    with ExitStack() as stack:
-        try:
-            with warnings.catch_warnings():
-                # What astropy warns of is either mended by it or refused here, with words.
-                warnings.simplefilter("ignore", AstropyWarning)
-                hdus = list(stack.enter_context(fits.open(path, **options)))
-        except (OSError, EOFError) as error:
-            raise InputError(
-                f"expected a FITS file, found {path} ({error}): check that it is complete"
-            ) from error
-        yield hdus
+    with warnings.catch_warnings():
+        # What astropy warns of is either mended by it or refused here, with words.
+        warnings.simplefilter("ignore", AstropyWarning)
+        with fits.open(path, **options) as hdus:
+            yield list(hdus)
 
 
 def list_hdus(path: str | os.PathLike[str]) -> list[str]:
@@ -196,29 +204,33 @@ def list_hdus(path: str | os.PathLike[str]) -> list[str]:
     InputError
         If the file is missing or no FITS.
     """
-    with _open(_get_path(path)) as hdus:
+    path = _get_path(path)
+    check_fits(path)
+    with blame_input("a FITS file", str(path), "check that it is complete"), _open(path) as hdus:
         return [hdu.name for hdu in hdus]
 
 
 def _find_image(path: Path, wanted: int | str | None) -> _StoredImage:
+    check_fits(path)
     with _open(path) as hdus, _open(path, disable_image_compression=True) as raw_hdus:
         number = _choose(path, hdus, wanted)
         hdu, raw = hdus[number], raw_hdus[number]
         with path.open("rb") as file:
             readable_in_place = file.read(6) == b"SIMPLE"
-        if readable_in_place:
-            _require_complete(path, raw)
         plain = readable_in_place and "ZIMAGE" not in raw.header and not _is_scaled(hdu)
         state = path.stat()
+        shape = hdu.shape[-2:]
         array = FitsArray(
             str(path.absolute()),
             number,
-            hdu.shape,
+            shape,
             _get_dtype(hdu),
             raw.fileinfo()["datLoc"] if plain else None,
             (state.st_mtime_ns, state.st_size),
+            len(hdu.shape) - 2,
         )
-        return _StoredImage(array, hdu.header.copy(), _suggest_chunks(raw.header, hdu.shape))
+        header = _keep_readable(hdu.header, path)
+        return _StoredImage(array, header, _suggest_chunks(raw.header, shape))
 
 
 def _choose(path: Path, hdus: Sequence[Any], wanted: int | str | None) -> int:
@@ -250,7 +262,10 @@ def _choose(path: Path, hdus: Sequence[Any], wanted: int | str | None) -> int:
 
 
 def _is_flat_image(hdu: Any) -> bool:
-    return bool(hdu.is_image) and len(hdu.shape) == 2 and 0 not in hdu.shape
+    """Tell whether an HDU holds one image; axes of length 1 before its two are none."""
+    if not hdu.is_image or len(hdu.shape) < 2 or 0 in hdu.shape:
+        return False
+    return all(size == 1 for size in hdu.shape[:-2])
 
 
 def _describe(hdu: Any) -> str:
@@ -259,15 +274,19 @@ def _describe(hdu: Any) -> str:
     return f"an image of shape {hdu.shape}" if hdu.shape else "no data"
 
 
-def _require_complete(path: Path, raw: Any) -> None:
-    """Refuse a truncated file, whose missing pixels astropy would only notice when read."""
-    expected = raw.fileinfo()["datLoc"] + raw.size
-    found = path.stat().st_size
-    if found < expected:
-        raise InputError(
-            f"expected at least {expected} bytes in {path} by its header, found {found}: "
-            f"the file is truncated, copy or download it again"
-        )
+def _keep_readable(header: fits.Header, path: Path) -> fits.Header:
+    """Return a header without the cards that astropy cannot parse or write again."""
+    kept, lost = [], []
+    for card in header.cards:
+        try:
+            fits.Header([card]).tostring()
+        except Exception:
+            lost.append(card.keyword)
+        else:
+            kept.append(card)
+    if lost:
+        _log.warning("%s: cards that cannot be read are left out: %s", path, ", ".join(lost))
+    return fits.Header(kept)
 
 
 def _is_scaled(hdu: Any) -> bool:
@@ -279,7 +298,7 @@ def _is_scaled(hdu: Any) -> bool:
 def _get_dtype(hdu: Any) -> np.dtype[Any]:
     if _is_scaled(hdu):
         # One pixel says it: astropy's rule depends on BITPIX, BSCALE, BZERO and BLANK together.
-        found = hdu.section[0:1, 0:1].dtype
+        found = hdu.section[(slice(0, 1),) * len(hdu.shape)].dtype
     else:
         found = fits.BITPIX2DTYPE[hdu.header["BITPIX"]]
     native: np.dtype[Any] = np.dtype(found).newbyteorder("=")
@@ -298,13 +317,20 @@ def _suggest_chunks(raw_header: fits.Header, shape: tuple[int, int]) -> dict[str
     }
 
 
-def _make_coords(stored: _StoredImage) -> dict[str, xr.Variable]:
+def _make_coords(stored: _StoredImage) -> tuple[dict[str, xr.Variable], str]:
+    """Return the coordinates of an image, and why `wcs` is not among them if it is not."""
+    if find_idle_sip(stored.header):
+        _log.warning(
+            "%s: SIP coefficients are left in a header whose CTYPE (%s, %s) does not ask for them: "
+            "not applied",
+            *(stored.array.path, stored.header.get("CTYPE1"), stored.header.get("CTYPE2")),
+        )
+    text = problem = ""
     try:
         text = format_wcs(stored.header)
     except InputError as error:
-        _log.debug("%s is opened without wcs: %s", stored.array.path, error)
-        text = ""
+        problem = str(error)
     coords = Grid(text, 0.0, 0.0, 1.0, 1.0, stored.array.shape).coords()
     if not text:
         del coords["wcs"]
-    return coords
+    return coords, problem

@@ -17,7 +17,8 @@ from astropy.table import Column, Table
 from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
-from phangs_xr.errors import InputError
+from phangs_xr.errors import InputError, blame_input
+from phangs_xr.io.check_fits import check_fits
 from phangs_xr.photometry.units import normalise_units
 
 _log = logging.getLogger(__name__)
@@ -58,11 +59,13 @@ def read_catalogue(path: str | os.PathLike[str], galaxy: str, *, hdu: int | str 
     Parameters
     ----------
     path
-        A FITS file with a table of the columns `gal_name`, `region_ID` and any others.
+        A table of the columns `region_ID` and any others, `gal_name` if there are rows of other
+        galaxies too: FITS, or whatever `astropy.table.Table.read` knows (ECSV, CSV, VOTable, with
+        pyarrow Parquet, …). Rows without a region_ID are left out.
     galaxy
         The galaxy's name in any spelling, see `normalise_galaxy`.
     hdu
-        Where the table is, by number or name.
+        Where the table is in a FITS file, by number or name.
 
     Returns
     -------
@@ -79,57 +82,110 @@ def read_catalogue(path: str | os.PathLike[str], galaxy: str, *, hdu: int | str 
     """
     path = Path(path)
     table = _read_table(path, hdu)
-    names, identity = (_find_column(table, name, path) for name in ("gal_name", "region_ID"))
-    table = table[_find_rows(table[names], galaxy, path)]
+    names = _find_column(table, "gal_name")
+    identity = _find_column(table, "region_ID")
+    if not identity:
+        raise InputError(
+            f"expected a column region_ID in {path}, found {', '.join(table.colnames[:12])}: "
+            f"give a nebula catalogue"
+        )
+    if names:
+        table = table[_find_rows(table[names], galaxy, path)]
+    else:
+        _log.info("%s has no column gal_name: all its rows are taken as those of %s", path, galaxy)
+    table = _drop_nameless(table, identity, path)
     columns: dict[str, xr.Variable] = {}
     for column in table.itercols():
-        if column.ndim > 1:
+        if not isinstance(column, Column) or column.ndim > 1:
             _log.info(
-                "left out column %s of %s: it has more than one value a row", column.name, path
+                "left out column %s of %s: it has more than one value a row", column.info.name, path
             )
         elif column.name != identity:
-            columns[column.name] = _make_variable(column)
+            columns[str(column.name)] = _make_variable(column)
     ids = as_region_id(_fill_missing(table[identity]))
     _require_unique(ids, galaxy, path)
     return xr.Dataset(columns, {"region_ID": xr.Variable("nebula", ids)})
 
 
+def _drop_nameless(table: Table, identity: str, path: Path) -> Table:
+    """Leave out rows whose region_ID is masked or no number."""
+    ids = _fill_missing(table[identity])
+    if ids.dtype.kind not in "iuf":
+        raise InputError(
+            f"expected numbers in column {identity} of {path}, found {ids[:1].tolist()}: "
+            f"give the nebulae's numbers, as in the mask"
+        )
+    known = np.isfinite(ids)
+    if not known.all():
+        _log.info("left out %d rows of %s without a region_ID", (~known).sum(), path)
+    return table[known]
+
+
 def _read_table(path: Path, hdu: int | str) -> Table:
     if not path.is_file():
         raise InputError(f"expected a nebula catalogue, found no file {path}: check the path")
-    try:
-        with warnings.catch_warnings():
-            # Units that astropy cannot read are left out below; nothing else it warns of matters.
-            warnings.simplefilter("ignore", AstropyWarning)
-            with fits.open(path) as hdus:
-                number = hdus.index_of(hdu)
-                found = hdus[number]
-                if isinstance(found, fits.BinTableHDU | fits.TableHDU):
-                    return Table.read(hdus, hdu=number, mask_invalid=False)
-    except (KeyError, IndexError) as error:
-        raise InputError(
-            f"expected a FITS table in HDU {hdu!r} of {path}, found no such HDU: "
-            f"give a nebula catalogue"
-        ) from error
-    except (OSError, EOFError) as error:
-        raise InputError(
-            f"expected a nebula catalogue as a FITS table, found {path} ({error}): "
-            f"check that it is complete"
-        ) from error
+    remedy = "check that it is complete"
+    with (
+        blame_input("a nebula catalogue", str(path), remedy),
+        warnings.catch_warnings(),
+    ):
+        # Units that astropy cannot read are left out below; nothing else it warns of matters.
+        warnings.simplefilter("ignore", AstropyWarning)
+        if _is_fits(path):
+            check_fits(path)
+            table = _read_fits_table(path, hdu)
+        else:
+            table = _read_other_table(path)
+        if not len(set(map(str, table.colnames))) == len(table.colnames):
+            raise InputError(
+                f"expected one column of each name in {path}, found {table.colnames[:12]}: "
+                f"rename them"
+            )
+        return table
+
+
+def _is_fits(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(6) == b"SIMPLE" or re.search(r"\.fi?ts?(\.\w+)?$", path.name) is not None
+
+
+def _read_fits_table(path: Path, hdu: int | str) -> Table:
+    with fits.open(path) as hdus:
+        names = [one.name for one in hdus]
+        number = hdu if isinstance(hdu, int) else _find_name(hdu, names)
+        if number is None or not 0 <= number < len(hdus):
+            raise InputError(
+                f"expected a FITS table in HDU {hdu!r} of {path}, found no such HDU: "
+                f"give a nebula catalogue"
+            )
+        if isinstance(hdus[number], fits.BinTableHDU | fits.TableHDU):
+            return Table.read(hdus, hdu=number, mask_invalid=False)
     raise InputError(
         f"expected a FITS table in HDU {hdu!r} of {path}, found no table there: "
         f"give a nebula catalogue"
     )
 
 
-def _find_column(table: Table, wanted: str, path: Path) -> str:
-    for name in table.colnames:
-        if name.lower() == wanted.lower():
-            return str(name)
-    raise InputError(
-        f"expected a column {wanted} in {path}, found {', '.join(table.colnames[:12])}: "
-        f"give a nebula catalogue"
-    )
+def _find_name(name: str, names: list[str]) -> int | None:
+    wanted = name.strip().upper()
+    return names.index(wanted) if wanted in names else None
+
+
+def _read_other_table(path: Path) -> Table:
+    """Read a table in any format that astropy knows by the file's name or content."""
+    try:
+        return Table.read(path)
+    except ModuleNotFoundError as error:
+        # Parquet and HDF5 are read by packages that not everyone has.
+        raise InputError(
+            f"expected a package that reads {path}, found none ({error.name}): "
+            f"pip install {error.name}, or give the catalogue as FITS, ECSV or CSV"
+        ) from error
+
+
+def _find_column(table: Table, wanted: str) -> str:
+    """Return a column's name as the table spells it, "" if there is none."""
+    return next((str(name) for name in table.colnames if name.lower() == wanted.lower()), "")
 
 
 def _find_rows(column: Column, galaxy: str, path: Path) -> NDArray[np.bool_]:

@@ -7,7 +7,8 @@ from typing import Any
 import xarray as xr
 
 from phangs_xr.errors import InputError
-from phangs_xr.schema import PRODUCTS
+from phangs_xr.photometry.keywords import find_keyword
+from phangs_xr.schema import COUNT_RATES, COUNTS, PRODUCTS
 from phangs_xr.sky import Grid, require_one_grid
 
 
@@ -23,15 +24,25 @@ def label_product(image: xr.DataArray, name: str, step: str, **extra: Any) -> xr
     step
         The step that made it.
     **extra
-        Further attributes that hold for the product.
+        Further attributes that hold for the product; `units` where it has another of
+        `phangs_xr.schema.COUNT_RATES`.
     """
     product = PRODUCTS[name]
     attrs = {"units": product.units, "long_name": product.long_name, "step": step, **extra}
     return image.rename(name).assign_attrs(attrs)
 
 
-def require_units(image: xr.DataArray, name: str) -> None:
+def require_units(image: xr.DataArray, name: str, file: str = "") -> None:
     """Refuse an image whose unit is not that of the product it is given as.
+
+    Parameters
+    ----------
+    image
+        With the attribute `units`; any rate of counts will do for a product in counts.
+    name
+        Of the product.
+    file
+        Name of the input in the configuration, the product's if "".
 
     Raises
     ------
@@ -39,12 +50,20 @@ def require_units(image: xr.DataArray, name: str) -> None:
         If the `units` attribute differs from the product's.
     """
     expected, found = PRODUCTS[name].units, image.attrs.get("units")
-    if found != expected:
-        message = (
-            f"{name} should have units {expected!r}, found {found!r}: "
-            f"convert the image and set attrs['units'], or pass the right one"
+    if found == expected or (expected == COUNTS and found in COUNT_RATES):
+        return
+    source, file = image.attrs.get("source"), file or name
+    if source is None:
+        remedy = "convert the image and set attrs['units'], or pass the right one"
+    else:
+        # The file's own words say more than what was, or was not, made of them.
+        found = str(find_keyword(image, "bunit") or "") or found
+        remedy = (
+            f"if the pixels are such, say so in the configuration: [inputs] {file} = "
+            f'{{ path = "...", units = "{expected.replace(" / ", "/")}" }}'
         )
-        raise InputError(message)
+    where = f" in {source}" if source else ""
+    raise InputError(f"{name} should have units {expected!r}, found {found!r}{where}: {remedy}")
 
 
 def require_products(**images: xr.DataArray) -> Grid:

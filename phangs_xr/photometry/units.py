@@ -7,11 +7,19 @@ import warnings
 
 from astropy import units as u
 
+from phangs_xr.schema import COUNT_RATES
+
 _PER_PIXEL = re.compile(
     r"[*/ ]*(/\s*(spaxel|pixel|pix)\b|\b(spaxel|pixel|pix)\s*(\*\*|\^)?\s*-1)", re.I
 )
 _POWER = re.compile(r"\*\*\s*\(\s*([+-]?\d+)\s*\)")
-_COUNTED = re.compile(r"(electron|e-|count)s?(\s*/\s*s|\s+s-1)?", re.I)
+_SECOND = (
+    r"\s*(/|\bper\b)\s*(s|sec|secs|second|seconds)"
+    r"|[\s*.]+(s|sec|second)\s*(\*\*|\^)?\s*\(?-1\)?"
+)
+_COUNTED = re.compile(rf"(electron|e-|e|count|cnt|ct|dn|adu)s?(?P<rate>{_SECOND})?", re.I)
+_COUNTS_PER_SECOND = re.compile(r"cps", re.I)
+_WORDS = {"e": "electron", "c": "count", "d": "adu", "a": "adu"}
 
 
 def normalise_units(text: str) -> str:
@@ -28,19 +36,43 @@ def normalise_units(text: str) -> str:
         In FITS's own notation where that has the unit; empty for what no parser reads.
     """
     bare = _POWER.sub(r"**\1", _PER_PIXEL.sub("", text.strip()))
-    if counted := _COUNTED.fullmatch(bare):
+    if _COUNTS_PER_SECOND.fullmatch(bare):
+        bare = "count / s"
+    elif counted := _COUNTED.fullmatch(bare):
         # Here a capital S is seconds; to astropy it is siemens.
-        bare = "electron" if counted[1][0] in "eE" else "count"
-        bare += " / s" if counted[2] else ""
+        bare = _WORDS[counted[1][0].lower()] + (" / s" if counted["rate"] else "")
     try:
         with warnings.catch_warnings():
             # Several slashes in a row are discouraged, yet their meaning is fixed.
             warnings.simplefilter("ignore", u.UnitsWarning)
             unit = u.Unit(bare)
-    except (ValueError, TypeError):
+    # Of odd texts astropy's parser raises what its parts happen to: overflows, recursion, …
+    except Exception:
         return ""
     try:
         return str(unit.to_string("fits"))
     except ValueError:
         # The FITS standard lacks some units, the electron among them.
         return str(unit.to_string())
+
+
+def find_counts(units: str) -> tuple[str, bool]:
+    """Return what a unit counts, and whether it is a rate of that.
+
+    Parameters
+    ----------
+    units
+        As `normalise_units` returns it.
+
+    Returns
+    -------
+    tuple of str and bool
+        "electron", "count" or "adu", and True if per second; "" for any other unit.
+    """
+    for rate in COUNT_RATES:
+        counted = rate.split()[0]
+        if units == counted:
+            return counted, False
+        if units == rate:
+            return counted, True
+    return "", False

@@ -10,9 +10,9 @@ import difflib
 
 from phangs_xr.errors import InputError
 from phangs_xr.recipes.barnes2023 import BARNES2023
-from phangs_xr.recipes.step import Recipe, Step
+from phangs_xr.recipes.step import Recipe, Step, judge_numbers
 
-__all__ = ["BARNES2023", "RECIPES", "Recipe", "Step", "get_recipe"]
+__all__ = ["BARNES2023", "RECIPES", "Recipe", "Step", "get_recipe", "judge_numbers"]
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (BARNES2023,)}
 

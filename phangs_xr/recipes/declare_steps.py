@@ -45,6 +45,7 @@ EXTRACT_MUSE = Step(
     ("musehalpha",),
     grid="muse",
     sources=("muse",),
+    check=steps.check_extract_muse,
 )
 
 LOAD_NEBULAE = Step(
@@ -53,6 +54,10 @@ LOAD_NEBULAE = Step(
     ("nebula_mask", "star_mask"),
     grid="muse",
     sources=("nebula_mask", "star_mask"),
+    reduce=steps.reduce_to_outside,
+    looks_at=("nebula_mask",),
+    numbers=("zero_is_outside",),
+    judge=steps.judge_mask,
 )
 
 REGRID_MUSE = Step(steps.regrid_muse, steps.RegridMuse, ("musehalpha_regrid",))
@@ -106,6 +111,7 @@ FIT_ANCHOR = Step(
         "smoothed HST = {slope:.4f} x MUSE {intercept:+.2f} "
         "(correlation {correlation:.3f}, {pixels:.0f} pixels)"
     ),
+    judge=steps.judge_line,
 )
 
 ADD_NOISE = Step(

@@ -35,6 +35,10 @@ def _check_nothing(options: Any, images: Images) -> Iterable[str]:
     return ()
 
 
+def _judge_nothing(numbers: Mapping[str, Any]) -> Iterable[str]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Step:
     """One step of a recipe.
@@ -76,6 +80,8 @@ class Step:
         configuration, the option and the function that finds its value from the columns.
     summary
         A line that ends a run, with the step's numbers in braces; of an array its length.
+    judge
+        From the step's numbers, what is questionable in what was made with them.
     """
 
     function: Callable[..., xr.Dataset]
@@ -92,6 +98,7 @@ class Step:
     resolutions: Mapping[str, str] = field(default_factory=dict)
     curves: Mapping[str, tuple[str, Columns]] = field(default_factory=dict)
     summary: str = ""
+    judge: Callable[[Mapping[str, Any]], Iterable[str]] = _judge_nothing
 
     @property
     def name(self) -> str:
@@ -145,6 +152,16 @@ class Step:
             name: value if np.ndim(value) == 0 else len(value) for name, value in numbers.items()
         }
         return self.summary.format(**values)
+
+
+def judge_numbers(steps: Iterable[Step], numbers: Mapping[str, Any]) -> list[str]:
+    """Return what is questionable in what steps made, by the numbers they measured."""
+    return [
+        remark
+        for step in steps
+        if step.numbers and set(step.numbers) <= set(numbers)
+        for remark in step.judge(numbers)
+    ]
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,14 @@ from astropy.wcs import WCS, FITSFixedWarning, Sip
 from astropy.wcs.utils import wcs_to_celestial_frame
 from numpy.typing import NDArray
 
-from phangs_xr.errors import InputError
+from phangs_xr.errors import InputError, blame_input
 
 _ICRS = ("RA", "ICRS or FK5 J2000", 2000.0)
 
 _SEARCH_TOLERANCE = 1e-3
 """Pixels by which a position found through a distortion may miss; others did not converge."""
+
+_SIP = re.compile(r"[AB]P?_(ORDER|DMAX|\d_\d)")
 
 _STALE = re.compile(
     r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|[PG]COUNT|BSCALE|BZERO|BLANK|CHECKSUM|DATASUM"
@@ -104,21 +106,21 @@ def _read_text(text: str) -> WCS:
 
 
 def _read_celestial(source: fits.Header | WCS) -> WCS:
-    try:
-        with warnings.catch_warnings():
-            # Real headers hold obsolete keywords, which astropy mends and warns of.
-            warnings.simplefilter("ignore", FITSFixedWarning)
-            warnings.simplefilter("ignore", fits.verify.VerifyWarning)
-            wcs = source.deepcopy() if isinstance(source, WCS) else WCS(source)
-            found = wcs.has_celestial and {wcs.wcs.lng, wcs.wcs.lat} == {0, 1}
-            wcs = wcs.celestial if found and wcs.naxis != 2 else wcs
-            wcs.wcs.set()
-    except Exception as error:
-        # astropy raises a dozen unrelated types for headers it cannot read.
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"expected a celestial WCS in the header, found {reason}: mend its keywords"
-        ) from error
+    with (
+        blame_input("a celestial WCS in the header", "none that can be read", "mend its keywords"),
+        warnings.catch_warnings(),
+    ):
+        # Real headers hold obsolete keywords, which astropy mends and warns of.
+        warnings.simplefilter("ignore", FITSFixedWarning)
+        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
+        wcs = source.deepcopy() if isinstance(source, WCS) else WCS(_drop_idle_sip(source))
+        found = wcs.has_celestial and {wcs.wcs.lng, wcs.wcs.lat} == {0, 1}
+        wcs = wcs.celestial if found and wcs.naxis != 2 else wcs
+        wcs.wcs.set()
+        if found:
+            # RADESYS may name no frame, and the matrix have no inverse.
+            get_astropy_frame(wcs)
+            np.linalg.inv(wcs.pixel_scale_matrix)
     if not found:
         axes = ", ".join(str(axis) or "none" for axis in wcs.wcs.ctype)
         raise InputError(
@@ -126,6 +128,26 @@ def _read_celestial(source: fits.Header | WCS) -> WCS:
             f"found axes {axes}: add the WCS to the header"
         )
     return wcs
+
+
+def find_idle_sip(header: fits.Header) -> bool:
+    """Tell whether a header holds SIP coefficients that its CTYPE does not ask for.
+
+    Drizzling leaves those of an exposure behind; only a CTYPE that ends in -SIP makes them count
+    (Shupe et al. 2005, section 2), whereas astropy applies them all the same.
+    """
+    asked = all(str(header.get(f"CTYPE{axis}", "")).strip().endswith("-SIP") for axis in (1, 2))
+    return not asked and any(_SIP.fullmatch(keyword) for keyword in header)
+
+
+def _drop_idle_sip(header: fits.Header) -> fits.Header:
+    if not find_idle_sip(header):
+        return header
+    kept = fits.Header([card for card in header.cards if not _SIP.fullmatch(card.keyword)])
+    for axis in (1, 2):
+        # With one axis alone it is no distortion either.
+        kept[f"CTYPE{axis}"] = str(kept.get(f"CTYPE{axis}", "")).strip().removesuffix("-SIP")
+    return kept
 
 
 def _require_same_sky(wcs: WCS, kept: WCS) -> None:
@@ -146,7 +168,9 @@ def _list_cards(wcs: WCS) -> Iterator[tuple[str, str | float | int]]:
     matrix = wcs.pixel_scale_matrix
     yield "WCSAXES", 2
     for axis in (0, 1):
-        yield f"CTYPE{axis + 1}", str(prm.ctype[axis])
+        ctype = str(prm.ctype[axis])
+        # Without coefficients it is the plain projection.
+        yield f"CTYPE{axis + 1}", ctype if wcs.sip is not None else ctype.removesuffix("-SIP")
         yield f"CUNIT{axis + 1}", "deg"
         yield f"CRVAL{axis + 1}", float(prm.crval[axis])
         yield f"CRPIX{axis + 1}", float(prm.crpix[axis])

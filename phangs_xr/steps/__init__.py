@@ -6,13 +6,14 @@ from phangs_xr.steps.compare_images import CompareImages, compare_images, reduce
 from phangs_xr.steps.convert_units import ConvertUnits, convert_units
 from phangs_xr.steps.convert_units import check_inputs as check_convert_units
 from phangs_xr.steps.extract_muse import ExtractMuse, extract_muse
+from phangs_xr.steps.extract_muse import check_inputs as check_extract_muse
 from phangs_xr.steps.fill_negatives import FillNegatives, fill_negatives
 from phangs_xr.steps.fill_negatives import find_halo as find_fill_negatives_halo
-from phangs_xr.steps.fit_anchor import FitAnchor, fit_anchor, reduce_to_line
+from phangs_xr.steps.fit_anchor import FitAnchor, fit_anchor, judge_line, reduce_to_line
 from phangs_xr.steps.fit_anchor import find_halo as find_fit_anchor_halo
 from phangs_xr.steps.load import Load, load
 from phangs_xr.steps.load import check_inputs as check_load
-from phangs_xr.steps.load_nebulae import LoadNebulae, load_nebulae
+from phangs_xr.steps.load_nebulae import LoadNebulae, judge_mask, load_nebulae, reduce_to_outside
 from phangs_xr.steps.regrid_muse import RegridMuse, regrid_muse
 from phangs_xr.steps.remove_cosmic_rays import (
     RemoveCosmicRays,
@@ -49,6 +50,7 @@ __all__ = [
     "add_noise",
     "anchor_halpha",
     "check_convert_units",
+    "check_extract_muse",
     "check_load",
     "check_smooth_hst",
     "check_subtract_continuum",
@@ -61,6 +63,8 @@ __all__ = [
     "find_remove_cosmic_rays_halo",
     "find_smooth_hst_halo",
     "fit_anchor",
+    "judge_line",
+    "judge_mask",
     "load",
     "load_nebulae",
     "reduce_to_background",
@@ -68,6 +72,7 @@ __all__ = [
     "reduce_to_line",
     "reduce_to_noise",
     "reduce_to_offset",
+    "reduce_to_outside",
     "regrid_muse",
     "remove_cosmic_rays",
     "smooth_hst",

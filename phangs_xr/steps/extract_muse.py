@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.numerics.lazy import map_pixels
-from phangs_xr.photometry.labels import label_product, require_products
+from phangs_xr.photometry.labels import label_product, require_products, require_units
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,13 @@ class ExtractMuse:
 def keep_values(flux: NDArray[np.floating]) -> NDArray[np.floating]:
     """Return the values, infinities made NaN; the caller's dtype makes them float32."""
     return np.where(np.isfinite(flux), flux, np.nan)
+
+
+def check_inputs(options: ExtractMuse, images: Mapping[str, xr.DataArray]) -> Iterable[str]:
+    """Refuse a map in another unit; there is no remark."""
+    if "muse" in images:
+        require_units(images["muse"], "musehalpha", "muse")
+    return ()
 
 
 def extract_muse(muse: xr.DataArray, *, options: ExtractMuse | None = None) -> xr.Dataset:

@@ -7,7 +7,7 @@ deviation of the pixels ≤ 0, pixels ≤ -5σ are replaced as in `fill_negative
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from math import fsum, sqrt
@@ -214,6 +214,15 @@ class ReduceToLine:
 def reduce_to_line(options: FitAnchor) -> ReduceToLine:
     """Return the reduction of `halpha_smoothed`, `musehalpha_regrid`, `halpha` to the fit."""
     return ReduceToLine()
+
+
+def judge_line(numbers: Mapping[str, Any]) -> Iterator[str]:
+    """Say so where the line does not rise."""
+    if numbers["slope"] <= 0:
+        yield (
+            f"smoothed HST falls where MUSE rises (slope {numbers['slope']:.4g}): anchoring is "
+            f"meaningless here, check that both images show one line of one field"
+        )
 
 
 def count_pairs(x: Image, y: Image) -> NDArray[np.int64]:

@@ -9,19 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 import xarray as xr
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
+from phangs_xr.errors import InputError
 from phangs_xr.numerics.lazy import map_pixels, map_tiles
 from phangs_xr.photometry.keywords import PHOTOMETRY, find_keyword
 from phangs_xr.photometry.labels import label_product, require_units
+from phangs_xr.photometry.units import find_counts
+from phangs_xr.schema import COUNT_RATES
 from phangs_xr.sky import Grid, count_reach, get_grid, is_one_grid
 from phangs_xr.sky.wcs import get_frame
 
 Image = NDArray[np.floating]
+
+BANDS = ("narrow", "continuum1", "continuum2")
 
 PAD = 1
 """Source pixels needed around those that the target's pixels reach, for the overlaps."""
@@ -79,6 +85,11 @@ def overlap_window(piece: Image, source: Grid, target: Grid, *, factor: float) -
     return flux
 
 
+def divide_counts(counts: Image, *, exposure: float) -> Image:
+    """Return counts per second of counts and the exposure time [s]."""
+    return counts / exposure
+
+
 def align_image(image: xr.DataArray, narrow: xr.DataArray) -> xr.DataArray:
     """Bring a band onto the narrow band's grid, conserving its flux.
 
@@ -113,11 +124,41 @@ def describe_alignment(name: str, image: xr.DataArray, narrow: xr.DataArray) -> 
     return ""
 
 
+def find_exposure(image: xr.DataArray, name: str) -> float:
+    """Return the time by which counts must be divided to be a rate [s], 1 if they are one.
+
+    Raises
+    ------
+    InputError
+        If the unit is no count, or counts have no EXPTIME.
+    """
+    counted, is_rate = find_counts(image.attrs.get("units", ""))
+    if not counted or is_rate:
+        require_units(image, name)
+        return 1.0
+    value = find_keyword(image, "exptime")
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < inf:
+        return float(value)
+    where = image.attrs.get("source", "its header")
+    message = (
+        f"{name}: EXPTIME (exposure time, s) should be a positive number where the unit is "
+        f"{counted}, not a rate of it, found {value!r} in {where}: "
+        f'correct the header, or, if the image is a rate, give units = "{counted}/s" in the '
+        f"configuration"
+    )
+    raise InputError(message)
+
+
 def check_inputs(options: Load, images: Mapping[str, xr.DataArray]) -> Iterator[str]:
-    """Say of each broad band whose grid differs from the narrow band's what will be done."""
-    for name in ("continuum1", "continuum2"):
-        if name in images:
-            yield from filter(None, [describe_alignment(name, images[name], images["narrow"])])
+    """Refuse bands that are no counts; say which are divided by EXPTIME, or on another grid."""
+    for name in BANDS:
+        if name not in images:
+            continue
+        exposure = find_exposure(images[name], name)
+        if exposure != 1:
+            units = images[name].attrs["units"]
+            yield f"{name} is in {units}, not a rate: divided by EXPTIME = {exposure:g} s"
+        yield from filter(None, [describe_alignment(name, images[name], images["narrow"])])
 
 
 def load(
@@ -132,31 +173,35 @@ def load(
     Parameters
     ----------
     narrow, continuum1, continuum2
-        Images [electron / s], as opened with the FITS engine.
+        Images [electron / s, or another rate of counts], as opened with the FITS engine; counts
+        are divided by the header's EXPTIME.
     options
         None to choose from.
 
     Returns
     -------
     xr.Dataset
-        `narrow`, `continuum1` and, if given, `continuum2` [electron / s], float32, on the narrow
-        band's grid; NaN is missing. PHOTFLAM, PHOTPLAM and PHOTBW become attributes as far as
-        there are such cards.
+        `narrow`, `continuum1` and, if given, `continuum2` [electron / s, or the rate each file
+        counts], float32, on the narrow band's grid; NaN is missing. PHOTFLAM, PHOTPLAM and PHOTBW
+        become attributes as far as there are such cards.
 
     Raises
     ------
     GridError
         If an image has no WCS.
     InputError
-        If a unit is not electrons per second.
+        If a unit is neither counts per second nor, with EXPTIME, counts.
     """
-    bands = {"narrow": narrow, "continuum1": continuum1}
-    if continuum2 is not None:
-        bands["continuum2"] = continuum2
+    bands = zip(BANDS, (narrow, continuum1, continuum2), strict=True)
     loaded = {}
-    for name, image in bands.items():
-        require_units(image, name)
+    for name, image in ((name, image) for name, image in bands if image is not None):
+        exposure = find_exposure(image, name)
+        aligned = align_image(image, narrow)
+        if exposure != 1:
+            aligned = map_pixels(divide_counts, aligned, exposure=exposure)
+        counted, _ = find_counts(image.attrs["units"])
         found = {key: find_keyword(image, key) for key in PHOTOMETRY}
         cards = {key: value for key, value in found.items() if value is not None}
-        loaded[name] = label_product(align_image(image, narrow), name, "load", **cards)
+        units = next(rate for rate in COUNT_RATES if rate.startswith(counted))
+        loaded[name] = label_product(aligned, name, "load", units=units, **cards)
     return xr.Dataset(loaded)

@@ -16,6 +16,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import log10
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -83,16 +84,16 @@ def subtract_continuum(
     Parameters
     ----------
     narrow, continuum1, continuum2
-        Images on one grid [electron / s], NaN where there are no data, with PHOTFLAM and PHOTPLAM
-        as attributes or in the header they came with. Without a second continuum the first is
-        scaled by its zero point alone.
+        Images on one grid [electron / s, or each its own rate of counts], NaN where there are no
+        data, with PHOTFLAM and PHOTPLAM as attributes or in the header they came with. Without a
+        second continuum the first is scaled by its zero point alone.
     options
         None to choose from.
 
     Returns
     -------
     xr.Dataset
-        `halpha_raw`, `cont_raw` [electron / s], NaN where `narrow` or `continuum1` is.
+        `halpha_raw`, `cont_raw` [the narrow band's unit], NaN where `narrow` or `continuum1` is.
 
     Raises
     ------
@@ -121,7 +122,11 @@ def subtract_continuum(
             alone=alone,
         )
     halpha = map_pixels(np.subtract, narrow, continuum)
-    photometry = {"photflam": bands["narrow"].photflam, "photplam": bands["narrow"].pivot}
+    photometry: dict[str, Any] = {
+        "units": narrow.attrs["units"],
+        "photflam": bands["narrow"].photflam,
+        "photplam": bands["narrow"].pivot,
+    }
     width = find_keyword(narrow, "photbw")
     if width is not None:
         photometry["photbw"] = width

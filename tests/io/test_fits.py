@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import logging
 import os
 import pickle
 import shutil
@@ -153,12 +152,11 @@ def test_open_dataset__keeps_long_and_odd_cards(tmp_path):
     assert fits.Header.fromstring(text, sep="\n") == fits.getheader(path)
 
 
-def test_open_dataset__of_an_image_without_sky_has_no_wcs(tmp_path, caplog):
-    caplog.set_level(logging.DEBUG)
+def test_open_dataset__of_an_image_without_sky_has_no_wcs(tmp_path):
     path = write(tmp_path / "flat.fits", fits.PrimaryHDU(make_pixels()))
     dataset = xr.open_dataset(path)
     assert set(dataset.coords) == {"y", "x"}
-    assert "flat.fits is opened without wcs: expected a celestial WCS" in caplog.text
+    assert dataset["image"].attrs["wcs_problem"].startswith("expected a celestial WCS")
     assert dataset.image.attrs["units"] == ""
     with pytest.raises(GridError, match="expected image to have the coordinate wcs"):
         _ = dataset.image.sky.wcs
@@ -223,10 +221,10 @@ def test_open_dataset__refuses_what_is_no_image(tmp_path):
         xr.open_dataset(tmp_path / "none.fits")
     text = tmp_path / "text.fits"
     text.write_text("not FITS at all\n" * 500)
-    with pytest.raises(InputError, match=r"expected a FITS file, found .*text.fits \(No SIMPLE"):
+    with pytest.raises(InputError, match=r"a FITS file, found .*text.fits, which does not"):
         xr.open_dataset(text)
     text.write_bytes(b"")
-    with pytest.raises(InputError, match=r"expected a FITS file, found .*text.fits \(Empty"):
+    with pytest.raises(InputError, match=r"a FITS file, found .*text.fits, which does not"):
         xr.open_dataset(text)
     cube = write(tmp_path / "cube.fits", fits.PrimaryHDU(np.zeros((2, 3, 4))))
     with pytest.raises(InputError, match=r"image in .*cube.fits, found none .*0 PRIMARY\): give"):
@@ -239,7 +237,7 @@ def test_open_dataset__refuses_what_is_no_image(tmp_path):
 def test_open_dataset__refuses_a_truncated_file(stored):
     size = stored.stat().st_size
     os.truncate(stored, size - 2880 - 1)
-    message = rf"expected at least \d+ bytes in .*image.fits by its header, found {size - 2881}: "
+    message = rf"expected at least \d+ bytes in .*image.fits by HDU \d, found {size - 2881}: "
     with pytest.raises(InputError, match=message + "the file is truncated"):
         xr.open_dataset(stored)
 

@@ -144,7 +144,7 @@ def test_hdu_without_a_table_is_refused(catalogue, hdu, found):
 
 def test_file_that_is_no_fits_is_refused(tmp_path):
     (tmp_path / "c.fits").write_text("gal_name,region_ID\n")
-    with pytest.raises(InputError, match=r"expected a nebula catalogue as a FITS table"):
+    with pytest.raises(InputError, match=r"expected a FITS file, found .*c.fits, which does not"):
         read_catalogue(tmp_path / "c.fits", "NGC1")
 
 

@@ -54,7 +54,7 @@ def main() -> int:
         if cluster is None:
             # One thread each: the steps hold the interpreter too much for two to share it.
             cluster = LocalCluster(
-                n_workers=given.workers, threads_per_worker=1, dashboard_address=":0"
+                n_workers=given.workers, threads_per_worker=1, dashboard_address="127.0.0.1:0"
             )
             stack.enter_context(cluster)
         client = stack.enter_context(Client(cluster))

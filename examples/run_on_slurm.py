@@ -48,7 +48,7 @@ def make_cluster(given: argparse.Namespace) -> SLURMCluster:
         interface=given.interface,
         log_directory=str(given.logs),
         job_name="phangs_xr",
-        scheduler_options={"dashboard_address": ":0"},
+        scheduler_options={"dashboard_address": "127.0.0.1:0"},
         # A lost allocation must not leave workers behind that wait for a scheduler.
         death_timeout=120,
     )

@@ -25,7 +25,7 @@ settings.load_profile("here")
 @pytest.fixture(scope="session")
 def client():
     """Two worker processes; not the default for other tests: use `client.as_current()`."""
-    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0")
     with cluster, Client(cluster, set_as_default=False) as client:
         yield client
 
@@ -147,6 +147,8 @@ def quiet_log():
     """Undo what the command line does to the package's logger."""
     logger = logging.getLogger("phangs_xr")
     level, handlers = logger.level, list(logger.handlers)
+    astropy_level = logging.getLogger("astropy").level
     yield
     logger.setLevel(level)
     logger.handlers[:] = handlers
+    logging.getLogger("astropy").setLevel(astropy_level)

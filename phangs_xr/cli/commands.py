@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import sys
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from phangs_xr.cli.console import (
-    ProgressReport,
-    report_error,
-    set_up_logging,
-    show_line,
-    show_lines,
-    show_table,
-)
+from phangs_xr.cli.console import report_error, set_up_logging, show_line, show_lines, show_table
+from phangs_xr.cli.make_runner import Place, make_runner
+from phangs_xr.cli.run_fields import run_fields
 from phangs_xr.engine.collect_seldom import collect_seldom
 from phangs_xr.errors import InputError
 
@@ -50,6 +42,10 @@ Chunk = Annotated[
     int | None, typer.Option("--chunk", help="Side of a chunk, a multiple of 100 pixels.")
 ]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Measure only.")]
+Dashboard = Annotated[
+    str | None,
+    typer.Option("--dashboard", help="HOST:PORT of the workers' dashboard; else on this machine."),
+]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads, without workers.")]
 
 # Not a Path, which would take the second slash out of s3://bucket/name.zarr.
@@ -59,9 +55,6 @@ Directory = Annotated[
 
 FIELDS_AT_ONCE = 4
 """Fields that share a cluster at a time: enough to keep it busy while one of them plans."""
-
-LISTEN_EVERY = 0.2
-"""How long Ctrl-C may go unheard while several fields are at work [s]."""
 
 STOPPED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -90,7 +83,7 @@ def demo(
 
     loaded = load_config(config)
     directory = out / name_output(loaded, open_inputs(loaded))
-    with _make_runner(quiet, None, None, None, None, None) as runner:
+    with make_runner(Place(), quiet) as runner:
         _run_one(config, runner, directory)
         _check(directory, runner, report=True)
 
@@ -186,6 +179,7 @@ def run(
     memory: Memory = None,
     chunk: Chunk = None,
     threads: Threads = None,
+    dashboard: Dashboard = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -197,7 +191,8 @@ def run(
         )
     if out is not None and len(configs) > 1:
         raise InputError("--out: expected one configuration with it, found several: leave it out")
-    with _make_runner(quiet, workers, scheduler, memory, chunk, threads) as runner:
+    place = Place(workers, scheduler, threads, memory, chunk, dashboard)
+    with make_runner(place, quiet) as runner:
 
         def run_and_check(config: Path) -> None:
             ready = _run_one(config, runner, out, force or [])
@@ -209,7 +204,7 @@ def run(
             run_and_check(configs[0])
         else:
             at_once = FIELDS_AT_ONCE if runner.client is not None else 1
-            _run_many(configs, run_and_check, at_once, debug)
+            run_fields(configs, run_and_check, at_once, debug)
 
 
 @app.command()
@@ -221,12 +216,14 @@ def qa(
     memory: Memory = None,
     chunk: Chunk = None,
     threads: Threads = None,
+    dashboard: Dashboard = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Measure the nebulae of a finished run, compare HST with MUSE, and write the report."""
     set_up_logging(quiet, debug)
-    with _make_runner(quiet, workers, scheduler, memory, chunk, threads) as runner:
+    place = Place(workers, scheduler, threads, memory, chunk, dashboard)
+    with make_runner(place, quiet) as runner:
         _check(directory, runner, report=not no_report)
 
 
@@ -259,7 +256,7 @@ def info(
     from phangs_xr.cli.describe import list_numbers, list_products
 
     set_up_logging(quiet, debug)
-    with _make_runner(quiet, None, None, None, None, None) as runner:
+    with make_runner(Place(), quiet) as runner:
         attrs, rows = list_products(store, None if no_statistics else runner)
     show_line(f"galaxy {attrs['galaxy']}, recipe {attrs['recipe']}, {attrs['versions']}")
     for name, one in attrs["inputs"].items():
@@ -268,58 +265,6 @@ def info(
     statistics = () if no_statistics else ("covered", "median", "MAD std", "0.1 %", "99.9 %")
     show_table("products", (*columns, *statistics), rows)
     show_table("numbers", ("number", "value", "units", "meaning"), list_numbers(store))
-
-
-@contextmanager
-def _make_runner(
-    quiet: bool,
-    workers: int | None,
-    scheduler: str | None,
-    memory: str | None,
-    chunk: int | None,
-    threads: int | None,
-) -> Iterator[Any]:
-    """Give a runner on threads, on local processes, or on a cluster."""
-    from phangs_xr.engine.memory import choose_chunk
-    from phangs_xr.engine.runner import Runner
-
-    given = {"--workers": workers, "--scheduler": scheduler, "--threads": threads}
-    found = [name for name, value in given.items() if value is not None]
-    if len(found) > 1:
-        raise InputError(f"expected one of {', '.join(given)}, found {' and '.join(found)}")
-    if scheduler is None:
-        side = choose_chunk(memory, chunk, threads if workers is None else 1)
-    with _connect(workers, scheduler) as client:
-        if scheduler is not None:
-            side = choose_chunk(memory, chunk, max(client.nthreads().values(), default=1))
-        with ProgressReport(quiet, side**2 / 1e6) as report:
-            yield Runner(client, threads, side, report.start, remote=scheduler is not None)
-
-
-@contextmanager
-def _connect(workers: int | None, scheduler: str | None) -> Iterator[Any]:
-    if workers is None and scheduler is None:
-        yield None
-        return
-    from distributed import Client, LocalCluster
-
-    if scheduler is not None:
-        try:
-            client = Client(scheduler, timeout=20)
-        except (OSError, ValueError) as error:
-            message = (
-                f"--scheduler {scheduler}: expected a Dask scheduler, found none ({error}): "
-                f"give an address such as tcp://10.0.0.1:8786"
-            )
-            raise InputError(message) from None
-        with client:
-            yield client
-        return
-    with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
 
 
 def _run_one(
@@ -334,46 +279,6 @@ def _run_one(
     left_out = (f"left out {name}: {text}" for name, text in ready.describe_left_out())
     show_lines([*summarize_field(ready), *left_out])
     return ready
-
-
-def _run_many(
-    configs: Sequence[Path], run_one: Callable[[Path], None], at_once: int, debug: bool
-) -> None:
-    """Run several fields; one that fails does not stop the others."""
-
-    def attempt(config: Path) -> str:
-        try:
-            run_one(config)
-        except Exception as error:  # any failure of one field is that field's alone
-            if debug:
-                traceback.print_exc()
-            kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-            return f"failed: {kind}{error}"
-        return "done"
-
-    # In this thread if it is one at a time, where Ctrl-C reaches the field at work.
-    results = [*map(attempt, configs)] if at_once == 1 else _map_at_once(attempt, configs, at_once)
-    show_table("fields", ("configuration", "result"), zip(configs, results, strict=True))
-    failed = [str(config) for config, text in zip(configs, results, strict=True) if text != "done"]
-    if failed:
-        raise InputError(f"{len(failed)} of {len(configs)} fields failed: {', '.join(failed)}")
-
-
-def _map_at_once(
-    function: Callable[[Path], str], configs: Sequence[Path], at_once: int
-) -> list[str]:
-    """Call a function for several fields at a time; Ctrl-C does not wait for those at work."""
-    pool = ThreadPoolExecutor(at_once)
-    try:
-        futures = [pool.submit(function, config) for config in configs]
-        # A signal that the system hands to another thread does not end a wait of this one: it is
-        # heard when the wait is over.
-        while wait(futures, timeout=LISTEN_EVERY).not_done:
-            pass
-        return [future.result() for future in futures]
-    finally:
-        # Of those still at work the tasks are dropped when the cluster is left.
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _check(directory: str | Path, runner: Any, report: bool, out: Path | None = None) -> None:

@@ -143,6 +143,8 @@ def set_up_logging(quiet: bool, debug: bool) -> None:
             logger.removeHandler(old)
     # A new one each time: the standard error may be another by now.
     handler = logging.StreamHandler()
+    # What a user should know of a file is said in words of this package.
+    logging.getLogger("astropy").setLevel(logging.WARNING if debug else logging.CRITICAL)
     handler.name = _HANDLER
     handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     logger.addHandler(handler)

@@ -32,7 +32,9 @@ _LARGEST_TILE = 2**28
 _COMPRESSED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
 """By their first two bytes."""
 
-_STRUCTURAL = re.compile(r"XTENSION|BITPIX|GROUPS|[PG]COUNT|TFIELDS|Z?NAXIS\d*|ZIMAGE|ZTILE\d+")
+_STRUCTURAL = re.compile(
+    r"XTENSION|BITPIX|GROUPS|[PG]COUNT|TFIELDS|Z?NAXIS\d*|ZIMAGE|ZBITPIX|ZTILE\d+"
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,13 @@ class _Header:
         if text is None or not re.fullmatch(r"\+?\d{1,18}", text) or (most and int(text) > most):
             limits = f"0 to {most}" if most else "0 or more"
             raise self.refuse(f"a whole number, {limits}, in {name}", text or "no such card")
+        return int(text)
+
+    def require_bits(self, name: str) -> int:
+        """Return a card as the bits of a pixel."""
+        text = self.cards.get(name, "no such card")
+        if text not in _BITPIX:
+            raise self.refuse(f"one of {', '.join(_BITPIX)} in {name}", text)
         return int(text)
 
     def refuse(self, expected: str, found: str) -> InputError:
@@ -142,16 +151,14 @@ def _read_header(path: Path, file: IO[bytes], number: int) -> _Header | None:
 
 def _count_bytes(header: _Header) -> int:
     """Return the bytes of an HDU's data."""
-    bits = header.cards.get("BITPIX", "no such card")
-    if bits not in _BITPIX:
-        raise header.refuse(f"one of {', '.join(_BITPIX)} in BITPIX", bits)
+    bits = header.require_bits("BITPIX")
     axes = [header.get_count(f"NAXIS{i + 1}") for i in range(header.get_count("NAXIS"))]
     if axes and axes[0] == 0 and header.cards.get("GROUPS") == "T":
         axes = axes[1:]
     _check_table(header, axes)
     items = prod(axes) if axes else 0
     groups, extra = header.get_count("GCOUNT", 1), header.get_count("PCOUNT", 0)
-    return abs(int(bits)) // 8 * groups * (extra + items)
+    return abs(bits) // 8 * groups * (extra + items)
 
 
 def _check_table(header: _Header, axes: list[int]) -> None:
@@ -163,6 +170,7 @@ def _check_table(header: _Header, axes: list[int]) -> None:
         raise header.refuse("2 in NAXIS of a table", str(len(axes)))
     if header.cards.get("ZIMAGE") != "T":
         return
+    header.require_bits("ZBITPIX")
     sides = [header.get_count(f"ZNAXIS{i + 1}") for i in range(header.get_count("ZNAXIS"))]
     # Without other word a tile is a row of the image.
     tiles = [

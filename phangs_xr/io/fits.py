@@ -263,14 +263,18 @@ def _choose(path: Path, hdus: Sequence[Any], wanted: int | str | None) -> int:
 
 def _is_flat_image(hdu: Any) -> bool:
     """Tell whether an HDU holds one image; axes of length 1 before its two are none."""
-    if not hdu.is_image or len(hdu.shape) < 2 or 0 in hdu.shape:
+    # Of an HDU that astropy cannot type it knows no shape.
+    if not isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU):
         return False
-    return all(size == 1 for size in hdu.shape[:-2])
+    shape = hdu.shape
+    return len(shape) >= 2 and 0 not in shape and all(size == 1 for size in shape[:-2])
 
 
 def _describe(hdu: Any) -> str:
-    if not hdu.is_image:
+    if isinstance(hdu, fits.BinTableHDU | fits.TableHDU):
         return "a table"
+    if not isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU):
+        return "what is neither image nor table"
     return f"an image of shape {hdu.shape}" if hdu.shape else "no data"
 
 

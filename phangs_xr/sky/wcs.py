@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from astropy.coordinates import ICRS, BaseCoordinateFrame
 from astropy.io import fits
-from astropy.wcs import WCS, FITSFixedWarning, Sip
+from astropy.utils.exceptions import AstropyWarning
+from astropy.wcs import WCS, Sip
 from astropy.wcs.utils import wcs_to_celestial_frame
 from numpy.typing import NDArray
 
@@ -110,17 +111,18 @@ def _read_celestial(source: fits.Header | WCS) -> WCS:
         blame_input("a celestial WCS in the header", "none that can be read", "mend its keywords"),
         warnings.catch_warnings(),
     ):
-        # Real headers hold obsolete keywords, which astropy mends and warns of.
-        warnings.simplefilter("ignore", FITSFixedWarning)
-        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
+        # Real headers hold obsolete keywords, which astropy mends and warns of; of damaged ones
+        # numpy warns, too.
+        warnings.simplefilter("ignore", AstropyWarning)
+        warnings.simplefilter("ignore", RuntimeWarning)
         wcs = source.deepcopy() if isinstance(source, WCS) else WCS(_drop_idle_sip(source))
         found = wcs.has_celestial and {wcs.wcs.lng, wcs.wcs.lat} == {0, 1}
         wcs = wcs.celestial if found and wcs.naxis != 2 else wcs
         wcs.wcs.set()
         if found:
-            # RADESYS may name no frame, and the matrix have no inverse.
+            _require_numbers(wcs)
+            # RADESYS may name no frame.
             get_astropy_frame(wcs)
-            np.linalg.inv(wcs.pixel_scale_matrix)
     if not found:
         axes = ", ".join(str(axis) or "none" for axis in wcs.wcs.ctype)
         raise InputError(
@@ -128,6 +130,17 @@ def _read_celestial(source: fits.Header | WCS) -> WCS:
             f"found axes {axes}: add the WCS to the header"
         )
     return wcs
+
+
+def _require_numbers(wcs: WCS) -> None:
+    """Refuse a system whose numbers are none, or whose pixels have no area."""
+    matrix = wcs.pixel_scale_matrix
+    numbers = np.concatenate([matrix.ravel(), wcs.wcs.crval, wcs.wcs.crpix])
+    if not np.isfinite(numbers).all() or not 0 < abs(np.linalg.det(matrix)) < math.inf:
+        raise InputError(
+            f"expected finite CRVAL, CRPIX and a CD (or PC, CDELT) matrix with an inverse, found "
+            f"{wcs.wcs.crval.tolist()}, {wcs.wcs.crpix.tolist()}, {matrix.tolist()}: mend them"
+        )
 
 
 def find_idle_sip(header: fits.Header) -> bool:

@@ -26,7 +26,9 @@ def warm_up(client: Any) -> None:
 def measure_run(config: Path, out: Path, workers: int) -> float:
     """Return the seconds of a run on so many worker processes of one thread."""
     with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as cluster,
+        LocalCluster(
+            n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+        ) as cluster,
         Client(cluster) as client,
     ):
         warm_up(client)

@@ -11,7 +11,8 @@ from threading import Event, get_ident
 
 import pytest
 
-from phangs_xr.cli.commands import _map_at_once, main
+from phangs_xr.cli import main
+from phangs_xr.cli.run_fields import map_at_once
 from phangs_xr.errors import InputError
 from tests.commands import call, refuse
 from tests.configs import write_config
@@ -224,7 +225,7 @@ def test_map_at_once__hears_a_signal_that_another_thread_receives():
         finished.append(heard.wait(20))
 
     with pytest.raises(KeyboardInterrupt):
-        _map_at_once(work, ["one"], 2)
+        map_at_once(work, ["one"], 2)
     assert finished == []
     heard.set()
 

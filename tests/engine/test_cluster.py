@@ -88,7 +88,10 @@ def cluster():
     with (
         dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"}),
         LocalCluster(
-            n_workers=1, threads_per_worker=1, memory_limit=MEMORY_LIMIT, dashboard_address=":0"
+            n_workers=1,
+            threads_per_worker=1,
+            memory_limit=MEMORY_LIMIT,
+            dashboard_address="127.0.0.1:0",
         ) as cluster,
     ):
         yield cluster

@@ -138,7 +138,7 @@ def test_qa_and_info_take_a_url(small, s3, tmp_path, monkeypatch, capsys):
 
 def test_workers_write_to_s3(small, s3, local, tmp_path):
     config = move_store(small, "workers", products=("halpha",))
-    cluster = LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0")
+    cluster = LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0")
     with cluster, Client(cluster, set_as_default=False) as client:
         phangs_xr.run(config, tmp_path, client, chunk=CHUNK)
     assert_same_bits(config.output.store, local)

@@ -183,6 +183,8 @@ import os, signal, sys
 from phangs_xr.cli import main
 from phangs_xr.io.zarr import FieldStore
 
+# A shell that runs this in the background may have told it to ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 write_grid = FieldStore.write_grid
 
 def interrupt(self, *arguments):
@@ -216,6 +218,15 @@ def test_run_many__stops_when_told_to(simulated, tmp_path, options):
     assert not (tmp_path / "five").exists()
 
 
+@pytest.fixture
+def heed_interrupts():
+    """Have Ctrl-C raise KeyboardInterrupt, also where a shell has told pytest to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heed_interrupts")
 def test_map_at_once__hears_a_signal_that_another_thread_receives():
     heard, finished = Event(), []
 

@@ -50,7 +50,7 @@ def test_commands_start_without_what_they_may_not_need(parts):
 def test_a_process_that_draws_imports_one_library_to_draw_with():
     assert "matplotlib.pyplot" not in list_imported("import phangs_xr.qa.report")
     assert "holoviews.plotting.bokeh" not in list_imported(
-        "import phangs_xr.qa.report.paper_figures"
+        "import phangs_xr.qa.report.draw_on_paper"
     )
 
 

@@ -11,21 +11,21 @@ from typing import Any
 import holoviews as hv
 import holoviews.plotting.bokeh
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
+from phangs_xr.qa.figures.format_numbers import format_number
 from phangs_xr.qa.figures.gallery import COUNT, plot_gallery
 from phangs_xr.qa.figures.maps import draw_line
 from phangs_xr.qa.figures.nebula_fluxes import draw_fluxes, find_flux_limits, plot_ratio_by_flux
 from phangs_xr.qa.figures.nebula_table import tabulate_nebulae
 from phangs_xr.qa.figures.sky_axes import OffsetPlane, place_on_sky
 from phangs_xr.qa.figures.style import FLUX_MAP, SKY_COLOUR
-from phangs_xr.qa.figures.texts import format_number
-from phangs_xr.qa.measure.outlines import trace_outlines
 from phangs_xr.qa.measure.overviews import average_image, reduce_image
 from phangs_xr.qa.measure.products import find_product, has_product
-from phangs_xr.qa.report.page import format_table
+from phangs_xr.qa.measure.trace_outlines import trace_outlines
 from phangs_xr.schema import PRODUCTS
 from phangs_xr.sky.grid import get_grid
 
@@ -345,7 +345,7 @@ def _show_chosen(pn: Any, tree: xr.DataTree, nebulae: xr.Dataset, ids: str) -> A
     chosen = read_ids(ids, nebulae)[:COUNT]
     if not chosen:
         return pn.pane.Str("Tap a nebula on the map, select some in a plot, or type their IDs.")
-    table = pn.pane.HTML(format_table(*_list_numbers(nebulae.isel(nebula=chosen))))
+    table = pn.pane.DataFrame(tabulate_numbers(nebulae.isel(nebula=chosen)), escape=True)
     try:
         cutouts = pn.pane.HoloViews(plot_gallery(tree, nebulae, chosen=chosen), backend="bokeh")
     except InputError as error:
@@ -353,15 +353,15 @@ def _show_chosen(pn: Any, tree: xr.DataTree, nebulae: xr.Dataset, ids: str) -> A
     return pn.Column(cutouts, table)
 
 
-def _list_numbers(nebulae: xr.Dataset) -> tuple[list[str], list[list[str]]]:
-    """Return the headings, with units, and the rows of a table of nebulae."""
-    names = sorted(str(name) for name, one in nebulae.data_vars.items() if one.dims == ("nebula",))
-    units = [str(nebulae[name].attrs.get("units", "")) for name in names]
-    heads = [f"{name} [{unit}]" if unit else name for name, unit in zip(names, units, strict=True)]
-    rows = [["region_ID", *(f"{value:g}" for value in nebulae["region_ID"].values)]]
-    for head, name in zip(heads, names, strict=True):
-        rows.append([head, *(_format_value(value) for value in nebulae[name].values.tolist())])
-    return ["", *[""] * nebulae.sizes["nebula"]], rows
+def tabulate_numbers(nebulae: xr.Dataset) -> pd.DataFrame:
+    """Return a table with a column for each nebula and a row for each number, with its unit."""
+    table = pd.DataFrame(index=[f"{value:g}" for value in nebulae["region_ID"].values])
+    for name, one in sorted(nebulae.data_vars.items()):
+        if one.dims == ("nebula",):
+            unit = one.attrs.get("units", "")
+            head = f"{name} [{unit}]" if unit else str(name)
+            table[head] = [_format_value(value) for value in one.values.tolist()]
+    return table.T.rename_axis(columns="region_ID")
 
 
 def _format_value(value: Any) -> str:

@@ -13,14 +13,15 @@ from phangs_xr.engine.tiles import run_reductions
 from phangs_xr.errors import InputError
 from phangs_xr.io.tables import write_table
 from phangs_xr.io.zarr import FieldStore, find_store, open_store
-from phangs_xr.qa.measure.measured import Measured, Papers
+from phangs_xr.qa.measure.measurements import Measured
 from phangs_xr.qa.measure.nebulae import plan_nebulae
 from phangs_xr.qa.measure.noise import fit_noises
 from phangs_xr.qa.measure.numbers import compare_fluxes, write_numbers
 from phangs_xr.qa.measure.overviews import Overview, plan_overview
 from phangs_xr.qa.measure.products import has_product, list_images
 from phangs_xr.qa.measure.registration import measure_shift
-from phangs_xr.qa.report.beside import prepare_papers
+from phangs_xr.qa.report.draw_beside import prepare_papers
+from phangs_xr.qa.report.papers import Papers
 
 
 def check_field(

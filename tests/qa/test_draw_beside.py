@@ -10,15 +10,16 @@ import pytest
 from phangs_xr.engine.runner import Runner
 from phangs_xr.errors import InputError
 from phangs_xr.io.zarr import FieldStore, find_store, open_store
-from phangs_xr.qa import beside, check_field
-from phangs_xr.qa.measure.measured import Measured
-from phangs_xr.qa.report.beside import PapersBeside, prepare_papers
-from phangs_xr.qa.report.paper_figures import PapersHere
+from phangs_xr.qa import check_field
+from phangs_xr.qa.measure.measurements import Measured
+from phangs_xr.qa.report import draw_beside
+from phangs_xr.qa.report.draw_beside import PapersBeside, prepare_papers
+from phangs_xr.qa.report.draw_on_paper import PapersHere
 
 
 @pytest.fixture
 def two_cores(monkeypatch):
-    monkeypatch.setattr(beside, "cpu_count", lambda: 2)
+    monkeypatch.setattr(draw_beside, "cpu_count", lambda: 2)
 
 
 def open_papers(finished, out, runner=None):
@@ -106,7 +107,7 @@ def test_no_process_outlives_an_interruption(two_cores, finished, tmp_path):
 
 @pytest.mark.parametrize(("cores", "threads"), [(1, None), (1, 2), (2, 1)])
 def test_one_core_draws_in_one_process(cores, threads, monkeypatch, finished, tmp_path):
-    monkeypatch.setattr(beside, "cpu_count", lambda: cores)
+    monkeypatch.setattr(draw_beside, "cpu_count", lambda: cores)
     with open_papers(finished, tmp_path, Runner(threads=threads)) as papers:
         assert isinstance(papers, PapersHere)
 
@@ -115,14 +116,14 @@ def test_the_process_finds_modules_as_this_one_does(two_cores, monkeypatch, fini
     """The package may have been found by a path that only this process knows."""
     (tmp_path / "probe.py").write_text("import sys; print('found', file=sys.__stdout__)")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    monkeypatch.setattr(beside, "_CODE", "import probe")
+    monkeypatch.setattr(draw_beside, "_CODE", "import probe")
     with open_papers(finished, tmp_path) as papers:
         assert papers._process.communicate()[0] == b"found\n"
 
 
 @pytest.mark.parametrize("cores", [1, 2])
 def test_a_check_writes_the_same_page_with_and_without_it(cores, monkeypatch, finished, tmp_path):
-    monkeypatch.setattr(beside, "cpu_count", lambda: cores)
+    monkeypatch.setattr(draw_beside, "cpu_count", lambda: cores)
     directory = tmp_path / "run"
     shutil.copytree(finished, directory)
     lines = check_field(directory)

@@ -16,14 +16,13 @@ from phangs_xr.engine.tiles import Measurement, run_reductions
 from phangs_xr.errors import InputError
 from phangs_xr.qa import figures
 from phangs_xr.qa.figures.cosmic_rays import choose_crowded_window
+from phangs_xr.qa.figures.format_numbers import format_number, format_tick
 from phangs_xr.qa.figures.gallery import rank_nebulae
 from phangs_xr.qa.figures.nebula_table import classify_nebulae, tabulate_nebulae
 from phangs_xr.qa.figures.sky_axes import OffsetPlane, SkyPlane, place_on_sky
 from phangs_xr.qa.figures.stretch import Stretch, choose_stretch
 from phangs_xr.qa.figures.style import choose_ratio_limit, tick_ratios
-from phangs_xr.qa.figures.texts import format_number, format_tick
 from phangs_xr.qa.measure.noise import fit_noise
-from phangs_xr.qa.measure.outlines import trace_nebula, trace_outlines
 from phangs_xr.qa.measure.overviews import (
     PixelHistogram,
     ReduceToOverview,
@@ -34,7 +33,8 @@ from phangs_xr.qa.measure.overviews import (
     reduce_image,
 )
 from phangs_xr.qa.measure.products import find_product
-from phangs_xr.qa.report.paper_figures import render_figure
+from phangs_xr.qa.measure.trace_outlines import trace_nebula, trace_outlines
+from phangs_xr.qa.report.draw_on_paper import render_figure
 from phangs_xr.schema import FLUX
 from phangs_xr.sky.grid import Grid, get_grid
 from phangs_xr.sky.wcs import format_wcs

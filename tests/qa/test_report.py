@@ -10,8 +10,7 @@ import xarray as xr
 from phangs_xr.errors import InputError
 from phangs_xr.qa import figures
 from phangs_xr.qa.report import list_warnings, write_report
-from phangs_xr.qa.report.page import format_table
-from phangs_xr.qa.report.paper_figures import write_figure
+from phangs_xr.qa.report.draw_on_paper import write_figure
 
 FILES = (
     "cosmic_rays",
@@ -139,12 +138,6 @@ def test_text_of_files_is_escaped(hst_only, tmp_path):
     assert len(re.findall(r"&lt;script&gt;alert", text)) >= 9
 
 
-def test_cells_are_escaped():
-    table = format_table([ATTACK], [[ATTACK]], numbers=True)
-    assert "<script" not in table
-    assert Page(table).cells == [ATTACK, ATTACK]
-
-
 def test_a_page_replaces_an_earlier_one_whole(hst_only, tmp_path):
     (tmp_path / "report.html").write_text("old")
     page = write_report(hst_only, None, {}, None, tmp_path / "")
@@ -176,3 +169,12 @@ def test_the_head_warns(checked, shift, ratio, count, expected):
     assert len(warnings) == len(expected)
     for warning, text in zip(warnings, expected, strict=True):
         assert text in warning
+
+
+def test_the_head_warns_of_a_line_that_falls(checked):
+    tree = {node.path: node.to_dataset() for node in checked[0].subtree}
+    tree["/fits"] = tree["/fits"].assign(slope=-0.2)
+    field = xr.DataTree.from_dict(tree)
+    numbers = {"anchored": {"median_ratio": 1.0, "n": 50}}
+    found = list_warnings(field, checked[1], numbers, {"shift": 0.0, "limit": 0.1})
+    assert [text.startswith("Smoothed HST falls where MUSE rises") for text in found] == [True]

@@ -22,8 +22,8 @@ from phangs_xr.qa.figures.style import (
     frame,
     style,
 )
-from phangs_xr.qa.measure.outlines import trace_nebula
 from phangs_xr.qa.measure.products import find_product
+from phangs_xr.qa.measure.trace_outlines import trace_nebula
 from phangs_xr.sky.grid import Grid, get_grid
 
 COSMIC_SIDE = 160

@@ -12,6 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
+from phangs_xr.qa.figures.format_numbers import format_number
 from phangs_xr.qa.figures.stretch import choose_stretch
 from phangs_xr.qa.figures.style import (
     BLACK,
@@ -25,10 +26,9 @@ from phangs_xr.qa.figures.style import (
     put_on_paper,
     style,
 )
-from phangs_xr.qa.figures.texts import format_number
-from phangs_xr.qa.measure.outlines import trace_nebula
 from phangs_xr.qa.measure.overviews import reduce_image
 from phangs_xr.qa.measure.products import find_product, require_columns
+from phangs_xr.qa.measure.trace_outlines import trace_nebula
 from phangs_xr.sky.accessor import locate_cutout
 from phangs_xr.sky.grid import Grid, get_grid
 

@@ -18,7 +18,7 @@ from phangs_xr.qa.figures.nebula_fluxes import (
     plot_ratio_on_sky,
 )
 from phangs_xr.qa.figures.pixels import plot_histogram2d, plot_pixel_histograms
-from phangs_xr.qa.measure.measured import Measured
+from phangs_xr.qa.measure.measurements import Measured
 
 PRODUCT = "anchored"
 """The map that the figures compare with MUSE's."""

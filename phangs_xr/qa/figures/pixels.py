@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
+from phangs_xr.qa.figures.format_numbers import format_number, format_tick
 from phangs_xr.qa.figures.style import (
     BLACK,
     COLOURS,
@@ -24,7 +25,6 @@ from phangs_xr.qa.figures.style import (
     put_on_paper,
     style,
 )
-from phangs_xr.qa.figures.texts import format_number, format_tick
 from phangs_xr.qa.measure.noise import Noise, fit_noises
 from phangs_xr.qa.measure.overviews import COUNTED, Overview, PixelHistogram, reduce_field
 from phangs_xr.qa.measure.products import find_number

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import xarray as xr
 
@@ -34,13 +33,3 @@ class Measured:
     numbers: Numbers = field(default_factory=dict)
     overview: Overview | None = None
     noise: Mapping[str, Noise] | None = None
-
-
-class Papers(Protocol):
-    """Whoever writes the files of all figures, here or in a process beside this one."""
-
-    def draw(self, found: Measured) -> None:
-        """Begin to draw what was measured."""
-
-    def finish(self) -> Mapping[str, str]:
-        """Wait until all is drawn; return why figures cannot be drawn, by their names."""

@@ -16,8 +16,8 @@ from phangs_xr.engine.tiles import Measurement, run_reductions
 from phangs_xr.numerics.lazy import DEFAULT_CHUNK
 from phangs_xr.numerics.reductions import Block
 from phangs_xr.numerics.value_counts import decode_values, encode_values
-from phangs_xr.qa.measure.outlines import Line, trace_outlines
 from phangs_xr.qa.measure.products import find_product, has_product, list_images
+from phangs_xr.qa.measure.trace_outlines import Line, trace_outlines
 from phangs_xr.schema import PRODUCTS
 from phangs_xr.sky.grid import Grid, get_grid
 

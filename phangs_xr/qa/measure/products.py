@@ -49,6 +49,14 @@ def find_number(field: xr.DataTree, name: str) -> float:
     return float(field["fits"].data_vars[name])
 
 
+def list_numbers(field: xr.DataTree) -> dict[str, float]:
+    """Return the single numbers in `/fits`, and of arrays their length."""
+    if "fits" not in field.children:
+        return {}
+    variables = field["fits"].data_vars.items()
+    return {str(name): float(one) if not one.ndim else float(len(one)) for name, one in variables}
+
+
 def require_columns(nebulae: xr.Dataset, *names: str) -> None:
     """Refuse nebulae that lack measured columns.
 

@@ -6,31 +6,23 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
 
 from phangs_xr.engine.runner import Runner
+from phangs_xr.qa.figures.list_figures import PICTURES
 from phangs_xr.qa.figures.nebula_table import NAMES
-from phangs_xr.qa.figures.pictures import PICTURES, PRODUCT
-from phangs_xr.qa.measure.measured import Measured, Numbers, Papers
+from phangs_xr.qa.measure.measurements import Measured, Numbers
 from phangs_xr.qa.measure.noise import fit_noises
 from phangs_xr.qa.measure.overviews import reduce_field
-from phangs_xr.qa.measure.products import has_product
-from phangs_xr.qa.report.page import (
-    Section,
-    format_note,
-    format_page,
-    format_plot,
-    format_scripts,
-    format_table,
-    format_warning,
-)
-from phangs_xr.qa.report.screen_figures import draw_screens
-
-BIAS_LIMIT = 0.1
-"""Distance of the anchored map's median ratio from 1 above which the page warns."""
+from phangs_xr.qa.report.draw_on_screen import draw_screens, embed_plots
+from phangs_xr.qa.report.find_warnings import list_warnings
+from phangs_xr.qa.report.papers import Papers
 
 
 def write_report(
@@ -70,7 +62,7 @@ def write_report(
     InputError
         If the field has no `halpha`.
     """
-    from phangs_xr.qa.report.paper_figures import PapersHere
+    from phangs_xr.qa.report.draw_on_paper import PapersHere
 
     out = Path(out)
     rows = nebulae if nebulae is not None else xr.Dataset()
@@ -107,22 +99,42 @@ def compose_report(
         Of the page, when the files lie beside it.
     """
     models, notes = draw_screens(field, found)
-    scripts, places = format_scripts(models)
+    scripts, places = embed_plots(models)
     for name, reason in papers.finish().items():
         notes.setdefault(name, f"No file: {reason}")
     factor = found.overview.factor if found.overview is not None else math.nan
-    sections = []
-    for picture in PICTURES:
-        name = picture.name
-        body = format_plot(places[name]) if name in places else ""
-        body += format_note(notes[name]) if name in notes else ""
-        sections.append(Section(name, picture.title, picture.text.format(factor=factor), body))
-    sections.append(_format_provenance(field))
+    sections = [
+        {
+            "name": picture.name,
+            "title": picture.title,
+            "text": picture.text.format(factor=factor),
+            "plot": Markup(places.get(picture.name, "")),  # noqa: S704 (made by Bokeh)
+            "note": notes.get(picture.name),
+        }
+        for picture in PICTURES
+    ]
     galaxy = str(field.attrs.get("galaxy", "unnamed field"))
-    head = _format_head(field, found, shift)
+    page = _get_template().render(
+        title=f"{galaxy}: HST Hα against MUSE",
+        scripts=Markup(scripts),  # noqa: S704 (made by Bokeh)
+        warnings=list_warnings(field, found.nebulae, found.numbers, shift),
+        headings=_HEADINGS,
+        numbers=[_list_cells(name, one) for name, one in found.numbers.items()],
+        shift=_describe_shift(shift),
+        sections=sections,
+        **_list_provenance(field),
+    )
     out.mkdir(parents=True, exist_ok=True)
-    page = format_page(f"{galaxy}: HST Hα against MUSE", head, sections, scripts)
     return _write_text(out / "report.html", page)
+
+
+def _get_template() -> Template:
+    """Return the page's template, in which every text is escaped that is not `Markup`."""
+    text = files("phangs_xr.qa.report").joinpath("page.html.j2").read_text(encoding="utf-8")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    return environment.from_string(text)
 
 
 def _write_text(path: Path, text: str) -> Path:
@@ -144,25 +156,6 @@ _HEADINGS = (
     "within a factor 3",
     "not positive",
 )
-
-
-def _format_head(field: xr.DataTree, found: Measured, shift: Mapping[str, float] | None) -> str:
-    """Recipe and date, what to beware of, and the numbers."""
-    records = field.attrs.get("records", {})
-    dates = [str(record.get("finished", "")) for record in records.values()]
-    recipe = f"Recipe {field.attrs.get('recipe', 'unknown')}, finished {max(dates, default='–')}."
-    parts = [f"{format_note(recipe)}"]
-    parts += [
-        format_warning(text) for text in list_warnings(field, found.nebulae, found.numbers, shift)
-    ]
-    if found.numbers:
-        rows = [_list_cells(name, one) for name, one in found.numbers.items()]
-        parts.append(format_table(_HEADINGS, rows, numbers=True))
-        text = "HST over MUSE flux of the nebulae that both cover fully; errors by resampling."
-        parts.append(format_note(text))
-    if shift and math.isfinite(shift.get("shift", math.nan)):
-        parts.append(format_note(_describe_shift(shift)))
-    return "".join(parts)
 
 
 def _list_cells(name: str, one: Mapping[str, float]) -> list[str]:
@@ -190,7 +183,10 @@ def _list_cells(name: str, one: Mapping[str, float]) -> list[str]:
     ]
 
 
-def _describe_shift(shift: Mapping[str, float]) -> str:
+def _describe_shift(shift: Mapping[str, float] | None) -> str:
+    if not shift or not math.isfinite(shift.get("shift", math.nan)):
+        return ""
+
     def give(name: str) -> str:
         return f"{shift[name]:.3f}″ ± {shift[f'{name}_error']:.3f}″".replace("-", "−")
 
@@ -200,63 +196,24 @@ def _describe_shift(shift: Mapping[str, float]) -> str:
     return f"{text}."
 
 
-def list_warnings(
-    field: xr.DataTree,
-    nebulae: xr.Dataset | None,
-    numbers: Numbers,
-    shift: Mapping[str, float] | None,
-) -> list[str]:
-    """Return what a reader must know before trusting the maps, in sentences.
-
-    Parameters
-    ----------
-    field, nebulae, numbers, shift
-        As for `write_report`.
-    """
-    if not has_product(field, "musehalpha"):
-        return ["This field has no MUSE map: nothing is anchored, and nothing is compared."]
-    warnings = []
-    length, limit = (shift or {}).get("shift", math.nan), (shift or {}).get("limit", 0.1)
-    if not math.isfinite(length):
-        warnings.append("The shift between HST and MUSE could not be measured.")
-    elif length > limit:
-        warnings.append(
-            f"HST and MUSE are shifted by {length:.3f}″, more than {limit:g}″: anchoring, pixel by "
-            f"pixel, is not to be trusted. Correct the coordinates of one and run again."
-        )
-    ratio = numbers.get(PRODUCT, {}).get("median_ratio", math.nan)
-    if abs(ratio - 1) > BIAS_LIMIT:
-        warnings.append(
-            f"The anchored fluxes are off: their median ratio to MUSE's is {ratio:.2f}, not 1."
-        )
-    if not has_product(field, "nebula_mask"):
-        warnings.append("This field has no nebula mask: nebulae are not compared.")
-    elif nebulae is None or not numbers.get(PRODUCT, {}).get("n"):
-        warnings.append("No nebula is covered by both HST and MUSE: there is nothing to compare.")
-    return warnings
-
-
-def _format_provenance(field: xr.DataTree) -> Section:
-    """Recipe, options, versions, inputs."""
+def _list_provenance(field: xr.DataTree) -> dict[str, Any]:
+    """Recipe and date, options, inputs, versions."""
     attrs = field.attrs
-    steps = [
-        (name, _format_options(record.get("options", {})), record.get("finished", ""))
-        for name, record in attrs.get("records", {}).items()
-    ]
-    inputs = [
-        (name, one.get("path", ""), one.get("sha256") or one.get("digest", ""))
-        for name, one in attrs.get("inputs", {}).items()
-    ]
-    body = (
-        "<h3>Steps</h3>"
-        + format_table(("step", "options", "finished"), steps)
-        + "<h3>Inputs</h3>"
-        + format_table(("input", "file", "SHA-256"), inputs)
-        + "<h3>Versions</h3>"
-        + format_table(("package", "version"), attrs.get("versions", {}).items())
-    )
-    text = f"Recipe {attrs.get('recipe', 'unknown')}."
-    return Section("provenance", "How it was made", text, body)
+    records = attrs.get("records", {})
+    dates = [str(record.get("finished", "")) for record in records.values()]
+    return {
+        "recipe": attrs.get("recipe", "unknown"),
+        "finished": max(dates, default="–"),
+        "steps": [
+            (name, _format_options(record.get("options", {})), record.get("finished", ""))
+            for name, record in records.items()
+        ],
+        "inputs": [
+            (name, one.get("path", ""), one.get("sha256") or one.get("digest", ""))
+            for name, one in attrs.get("inputs", {}).items()
+        ],
+        "versions": attrs.get("versions", {}).items(),
+    }
 
 
 def _format_options(options: Mapping[str, Any]) -> str:

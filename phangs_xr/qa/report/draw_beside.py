@@ -26,9 +26,10 @@ from phangs_xr.engine.collect_seldom import collect_seldom
 from phangs_xr.engine.runner import Runner
 from phangs_xr.errors import InputError
 from phangs_xr.io.zarr import open_store
-from phangs_xr.qa.measure.measured import Measured, Papers
+from phangs_xr.qa.measure.measurements import Measured
+from phangs_xr.qa.report.papers import Papers
 
-_CODE = "from phangs_xr.qa.report.beside import answer; answer()"
+_CODE = "from phangs_xr.qa.report.draw_beside import answer; answer()"
 
 
 @contextmanager
@@ -50,7 +51,7 @@ def prepare_papers(
     """
     alone = runner is not None and runner.threads == 1
     if alone or cpu_count() < 2 or not sys.executable:
-        from phangs_xr.qa.report.paper_figures import PapersHere
+        from phangs_xr.qa.report.draw_on_paper import PapersHere
 
         yield PapersHere(tree, out)
         return
@@ -134,8 +135,8 @@ def answer() -> None:
 
 
 def _draw(location: str, out: Path) -> dict[str, str]:
-    from phangs_xr.qa.figures.pictures import PICTURES
-    from phangs_xr.qa.report.paper_figures import draw_papers
+    from phangs_xr.qa.figures.list_figures import PICTURES
+    from phangs_xr.qa.report.draw_on_paper import draw_papers
 
     collect_seldom()
     # The process that measures replaces the nebulae, and sends them when it has.

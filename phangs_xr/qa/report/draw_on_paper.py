@@ -15,8 +15,8 @@ from holoviews.plotting.mpl import LayoutPlot
 from matplotlib.figure import Figure
 
 from phangs_xr.errors import InputError
-from phangs_xr.qa.figures.pictures import PICTURES, Picture
-from phangs_xr.qa.measure.measured import Measured
+from phangs_xr.qa.figures.list_figures import PICTURES, Picture
+from phangs_xr.qa.measure.measurements import Measured
 
 DPI = 130
 

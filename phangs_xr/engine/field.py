@@ -24,7 +24,7 @@ from phangs_xr.engine.inputs import (
     open_inputs,
 )
 from phangs_xr.engine.plan import Plan, PlannedStep, make_plan
-from phangs_xr.engine.stages import find_cells, list_measurements, list_stages
+from phangs_xr.engine.stages import find_cells, find_passes, list_measurements, list_stages
 from phangs_xr.engine.tiles import list_tiles
 from phangs_xr.errors import InputError
 from phangs_xr.io.tables import read_catalogue
@@ -191,7 +191,8 @@ def open_field(config: Config | str | Path) -> xr.DataTree:
             continue
         loaded = step.function(**given, options=config.get_options(step))
         made |= {name: loaded[name] for name in step.outputs if name in loaded}
-        nodes[step.grid] = nodes.get(step.grid, xr.Dataset()).assign(loaded)
+        images_made = loaded[[name for name in step.outputs if name in loaded]]
+        nodes[step.grid] = nodes.get(step.grid, xr.Dataset()).assign(images_made)
     catalogue = _read_catalogue(config)
     if catalogue is not None:
         nodes["nebulae"] = catalogue
@@ -229,7 +230,9 @@ def list_passes(ready: Field, chunk: int) -> list[tuple[str, int]]:
         for grid, group in list_measurements(stage, chunk):
             cell = lcm(*(cells[name] for name in group))
             tasks = len(list_tiles(grids[grid].shape, chunk, cell))
-            passes.append((f"measure {', '.join(group)} (2 to 4 times)", tasks))
+            once = all(find_passes(stage)[name] == 1 for name in group)
+            times = "once" if once else "2 to 4 times"
+            passes.append((f"measure {', '.join(group)} ({times})", tasks))
         tasks = len(list_tiles(grids[stage.grid].shape, chunk))
         passes.append((", ".join(one.name for one in stage.steps), tasks))
     return passes

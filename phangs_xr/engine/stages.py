@@ -36,6 +36,15 @@ def find_cells(stage: Stage) -> dict[str, int]:
     }
 
 
+def find_passes(stage: Stage) -> dict[str, int]:
+    """Return the most passes that each of a stage's measuring steps can need."""
+    return {
+        one.name: one.step.reduce(one.options).passes
+        for one in stage.measuring
+        if one.step.reduce is not None
+    }
+
+
 def list_measurements(stage: Stage, chunk: int) -> Iterator[tuple[GridName, tuple[str, ...]]]:
     """Return which of a stage's steps measure in one pass, each with the grid they look at."""
     cells = find_cells(stage)

@@ -8,6 +8,7 @@ import xarray as xr
 
 from phangs_xr.errors import InputError
 from phangs_xr.photometry.keywords import find_keyword
+from phangs_xr.photometry.units import normalise_units
 from phangs_xr.schema import COUNT_RATES, COUNTS, PRODUCTS
 from phangs_xr.sky import Grid, require_one_grid
 
@@ -56,8 +57,10 @@ def require_units(image: xr.DataArray, name: str, file: str = "") -> None:
     if source is None:
         remedy = "convert the image and set attrs['units'], or pass the right one"
     else:
-        # The file's own words say more than what was, or was not, made of them.
-        found = str(find_keyword(image, "bunit") or "") or found
+        words = str(find_keyword(image, "bunit") or "")
+        if found == normalise_units(words):
+            # The file's own words say more than what was, or was not, made of them.
+            found = words
         remedy = (
             f"if the pixels are such, say so in the configuration: [inputs] {file} = "
             f'{{ path = "...", units = "{expected.replace(" / ", "/")}" }}'

@@ -311,12 +311,12 @@ def check_stages(made):
         inside = set()
         for one in stage.steps:
             assert one.step.grid == stage.grid
-            assert set(one.step.looks_at) <= there
+            assert set(one.looks_at) - set(one.step.sources) <= there
             needs = {name for name in one.inputs if name not in one.step.sources}
             assert needs <= there | inside
             inside |= {*one.outputs, *one.step.numbers}
         assert {one.name for one in stage.measuring} == {
-            one.name for one in stage.steps if one.step.numbers
+            one.name for one in stage.steps if one.numbers
         }
         there |= inside
     names = [one.name for stage in stages for one in stage.steps]

@@ -25,7 +25,7 @@ def test_field_that_is_not_damaged_is_used(config):
     assert try_image(config.parent / "data" / FILES["weight"], WATCH).state == "used"
 
 
-@settings(derandomize=True, max_examples=60, phases=[Phase.generate])
+@settings(derandomize=True, max_examples=40, phases=[Phase.generate])
 @given(seed=st.integers(0, 2**32 - 1))
 def test_damaged_input_is_used_or_told(config, seed):
     kind, how, outcome = try_example(config, seed, run=seed % 4 == 0, limit=WATCH)

@@ -15,12 +15,11 @@ import numpy as np
 import pytest
 import xarray as xr
 from astropy.io import fits
-from astropy.units import Unit
 from astropy.wcs import WCS
 from dask.base import tokenize
 
 from phangs_xr.errors import GridError, InputError
-from phangs_xr.io.fits import FitsBackend, list_hdus, normalise_units
+from phangs_xr.io.fits import FitsBackend, list_hdus
 from tests.fits_files import SHAPE, make_header, make_pixels, make_plain, read_truth, write
 
 
@@ -370,33 +369,3 @@ def test_zarr__loses_nothing(stored, tmp_path):
     xr.testing.assert_identical(back.load(), dataset.load())
     assert back.image.dtype == dataset.image.dtype
     assert back.sky.grid == dataset.sky.grid
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("ELECTRONS/S", "electron / s"),
-        ("electrons/s", "electron / s"),
-        ("e-/s", "electron / s"),
-        ("electron / s", "electron / s"),
-        ("electron s-1", "electron / s"),
-        ("10**(-20)*erg/s/cm**2/spaxel", "10**-20 erg s-1 cm-2"),
-        ("10**(-20)*erg/s/cm**2/pixel", "10**-20 erg s-1 cm-2"),
-        ("10**-20 erg s-1 cm-2 spaxel-1", "10**-20 erg s-1 cm-2"),
-        ("10**-20 erg s-1 cm-2", "10**-20 erg s-1 cm-2"),
-        ("1e-20 erg/s/cm^2", "10**-20 erg s-1 cm-2"),
-        ("10**(-20)*erg/s/cm**2/Angstrom", "10**-20 erg Angstrom-1 s-1 cm-2"),
-        ("Jy", "Jy"),
-        ("ELECTRONS", "electron"),
-        ("COUNTS/S", "count s-1"),
-        ("", ""),
-        ("  ", ""),
-        ("furlongs per fortnight", ""),
-        ("UNITLESS", ""),
-    ],
-)
-def test_normalise_units__translates_what_files_say(text, expected):
-    found = normalise_units(text)
-    assert found == expected
-    Unit(found)
-    assert normalise_units(found) == found

@@ -51,7 +51,7 @@ GRIDS = {
     "shifted": ((120, 150), {"shift": (0.3, -0.6)}),
     "larger pixels": ((100, 120), {"pixel": 0.05}),
     "smaller pixels": ((300, 400), {"pixel": 0.0164}),
-    "tiny rotated pixels": ((960, 1240), {"pixel": 0.005, "rotation": 40.0}),
+    "tiny rotated pixels": ((720, 930), {"pixel": 0.0066, "rotation": 40.0}),
     "rotated": ((170, 180), {"rotation": 33.0}),
     "rotated FK5": ((170, 180), {"rotation": 12.0, "radesys": "FK5"}),
 }
@@ -72,7 +72,7 @@ def test_flux_is_kept_on_another_grid(band):
     assert np.nansum(loaded.values, dtype=float) == pytest.approx(band.values.sum(), rel=1e-3)
 
 
-@pytest.mark.parametrize("chunks", [None, 100, 37, "ragged"])
+@pytest.mark.parametrize("chunks", [None, 37])
 def test_other_grid_is_that_of_reproject_on_the_whole_image(band, chunks):
     # A gap across the seams of the chunks.
     band.values[band.shape[0] // 2 :, : band.shape[1] // 2] = 0

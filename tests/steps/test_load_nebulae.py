@@ -33,10 +33,12 @@ def test_star_mask_keeps_its_zeros():
 def test_mask_of_another_grid_is_sampled_at_the_pixel_centres():
     like = make_flux(np.zeros((4, 6)))
     # The same sky in pixels half as wide.
-    fine = np.kron(np.arange(24).reshape(4, 6), np.ones((2, 2))).astype(np.int32)
+    fine = np.kron(np.arange(-1, 23).reshape(4, 6), np.ones((2, 2))).astype(np.int32)
     mask = make_image(fine, "", header=make_header((8, 12), pixel=0.02))
     loaded = phangs_xr.load_nebulae(mask, musehalpha=like)["nebula_mask"]
-    np.testing.assert_array_equal(loaded, np.arange(24).reshape(4, 6))
+    expected = np.arange(-1.0, 23.0).reshape(4, 6)
+    expected[0, 0] = np.nan
+    np.testing.assert_array_equal(loaded, expected)
     assert get_grid(loaded) == get_grid(like)
 
 

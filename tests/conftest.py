@@ -22,9 +22,12 @@ settings.register_profile("here", deadline=None, database=None)
 settings.load_profile("here")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client():
-    """Two worker processes; not the default for other tests: use `client.as_current()`."""
+    """Two worker processes; not the default for other tests: use `client.as_current()`.
+
+    Of one file's tests: idle, they take a tenth of a core.
+    """
     cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0")
     with cluster, Client(cluster, set_as_default=False) as client:
         yield client

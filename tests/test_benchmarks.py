@@ -77,7 +77,9 @@ def test_every_step_is_measured_alone(small, small_run, tmp_path):
     assert all(seconds > 0 for seconds in found.values())
 
 
-def test_every_graph_is_measured(tmp_path):
+def test_every_graph_is_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(steps, "SIDE", 4000)
+    monkeypatch.setattr(steps, "MUSE_SIDE", 800)
     steps.main(str(tmp_path / "graphs.json"))
     found = json.loads((tmp_path / "graphs.json").read_text())
     assert list(found) == STEPS

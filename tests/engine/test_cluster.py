@@ -10,10 +10,8 @@ from pathlib import Path
 
 import cloudpickle
 import dask
-import dask.array as da
 import numpy as np
 import pytest
-import xarray as xr
 from dask.callbacks import Callback
 from distributed import Client, LocalCluster
 from distributed.diagnostics.plugin import WorkerPlugin
@@ -23,12 +21,8 @@ from phangs_xr.cli import main
 from phangs_xr.engine.config import Output, load_config
 from phangs_xr.engine.runner import FAN_IN, Runner
 from phangs_xr.errors import InputError
-from phangs_xr.recipes import BARNES2023
-from phangs_xr.schema import COUNTS, FLUX
 from phangs_xr.simulate import Galaxy, simulate_galaxy
-from phangs_xr.steps import SmoothHst
 from tests.configs import write_config
-from tests.images import give_step, make_header, make_image, measure_range
 
 CHUNK = 300
 IMAGE = 4 * 1200**2
@@ -155,15 +149,6 @@ def test_processes_give_the_bits_of_threads(config, threads, two_workers, tmp_pa
     phangs_xr.run(config, tmp_path, two_workers, chunk=CHUNK)
     assert len(list(tmp_path.glob("*.fits"))) == 18
     assert_same_bits(tmp_path, threads)
-
-
-def test_one_chunk_gives_the_same_to_a_millionth_of_the_range(config, threads, tmp_path):
-    phangs_xr.run(config, tmp_path, chunk=1200)
-    found = read_images(tmp_path)
-    for name, image in read_images(threads).items():
-        np.testing.assert_array_equal(np.isnan(found[name]), np.isnan(image), err_msg=name)
-        difference = np.nanmax(np.abs(found[name].values - image.values), initial=0)
-        assert difference <= 1e-6 * measure_range(image), name
 
 
 def test_run_survives_killed_workers(anchored, threads, two_workers, tmp_path):
@@ -310,42 +295,3 @@ def test_no_image_is_sent_with_the_tasks(threads, passes):
         # What is written needs numbers; measuring needs histograms, whatever the image's size.
         limit = 3.5 * HISTOGRAM if title.startswith("measure") else 0.5e6
         assert sent < limit < IMAGE, title
-
-
-def make_large(side, units, pixel=0.04, **attrs):
-    """Chunked image that nobody could hold."""
-    image = make_image(np.zeros((1, 1)), units, make_header((side, side), pixel), **attrs)
-    coords = {"y": np.arange(side), "x": np.arange(side), "wcs": image.wcs}
-    zeros = da.zeros((side, side), chunks=2000, dtype="float32")
-    return xr.DataArray(zeros, coords, ("y", "x"), attrs=image.attrs)
-
-
-@pytest.fixture(scope="module")
-def graphs():
-    """Tasks per chunk of each step's lazy result for images of 16,000² pixels."""
-    photometry = {"photflam": 1e-19, "photbw": 37.0}
-    images = {
-        name: make_large(16_000, COUNTS, photplam=pivot, **photometry)
-        for name, pivot in (("narrow", 6584.0), ("continuum1", 5300.0), ("continuum2", 8000.0))
-    }
-    images |= {"muse": make_large(3200, FLUX, 0.2)}
-    images |= {name: make_large(3200, "", 0.2) for name in ("nebula_mask", "star_mask")}
-    options = {"smooth_hst": SmoothHst(muse_fwhm=0.92)}
-    made, found = {}, {}
-    for step in BARNES2023.steps:
-        result = step.function(**give_step(step, images, made), options=options.get(step.name))
-        chunks = result[step.outputs[0]].data.npartitions
-        found[step.name] = len(dict(result.__dask_graph__())) / chunks
-        for name, image in result.data_vars.items():
-            # Not chained: each step's own graph counts.
-            whole = image.ndim and make_large(
-                image.shape[0], image.units, 0.04 * 16_000 / len(image.y)
-            )
-            made[name] = whole.assign_attrs(image.attrs) if image.ndim else image
-    return found
-
-
-@pytest.mark.parametrize("step", BARNES2023.steps, ids=lambda step: step.name)
-def test_lazy_graph_of_a_step_grows_as_the_chunks(step, graphs):
-    passes = step.reduce(step.options()).passes if step.reduce else 0
-    assert 1 < graphs[step.name] < 16 + 3 * passes

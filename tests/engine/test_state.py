@@ -33,8 +33,15 @@ def config(small, tmp_path):
     return write_config(tmp_path / "field.toml", small)
 
 
+@pytest.fixture
+def done(small_run, tmp_path):
+    """What is in the store after a run of the configuration."""
+    shutil.copytree(small_run, tmp_path / "out")
+    return phangs_xr.open_store(tmp_path / "out")
+
+
 def run(config, tmp_path):
-    return phangs_xr.run(config, tmp_path / "out", chunk=300)
+    return phangs_xr.run(config, tmp_path / "out", chunk=200)
 
 
 def measure(tmp_path):
@@ -55,14 +62,15 @@ def test_nebulae_measured_on_old_images_are_dropped(small, tmp_path):
     assert "nebulae" not in run(config, tmp_path).children
 
 
-def test_measured_nebulae_stay_as_long_as_nothing_changes(config, tmp_path):
-    run(config, tmp_path)
+def test_measured_nebulae_stay_as_long_as_nothing_changes(config, done, tmp_path):
     found = measure(tmp_path).to_dataset().load()
     assert run(config, tmp_path)["nebulae"].to_dataset().load().identical(found)
 
 
-def test_run_killed_before_its_tables_leaves_no_old_measurements(config, tmp_path, monkeypatch):
-    rows = set(run(config, tmp_path)["nebulae"].data_vars)
+def test_run_killed_before_its_tables_leaves_no_old_measurements(
+    config, done, tmp_path, monkeypatch
+):
+    rows = set(done["nebulae"].data_vars)
     assert set(measure(tmp_path).data_vars) > rows
     change(config)
     with monkeypatch.context() as patch:
@@ -84,8 +92,8 @@ def test_store_of_a_run_killed_before_its_first_product_can_be_opened(
 
 
 @pytest.mark.parametrize("left", [True, False])
-def test_check_killed_while_it_writes_nebulae_loses_no_catalogue(config, tmp_path, left):
-    rows = run(config, tmp_path)["nebulae"].to_dataset().load()
+def test_check_killed_while_it_writes_nebulae_loses_no_catalogue(config, done, tmp_path, left):
+    rows = done["nebulae"].to_dataset().load()
     table = measure(tmp_path).to_dataset().load()
     store = FieldStore(find_store(tmp_path / "out"))
     digest = store.read_attrs()["nebulae"]
@@ -96,14 +104,14 @@ def test_check_killed_while_it_writes_nebulae_loses_no_catalogue(config, tmp_pat
     assert run(config, tmp_path)["nebulae"].to_dataset().load().identical(rows)
 
 
-def test_catalogue_rows_that_are_lost_are_written_again(config, tmp_path):
-    rows = run(config, tmp_path)["nebulae"].to_dataset().load()
+def test_catalogue_rows_that_are_lost_are_written_again(config, done, tmp_path):
+    rows = done["nebulae"].to_dataset().load()
     FieldStore(find_store(tmp_path / "out")).delete("nebulae")
     assert run(config, tmp_path)["nebulae"].to_dataset().load().identical(rows)
 
 
-def test_catalogue_taken_away_takes_its_rows_along(small, config, tmp_path):
-    assert "nebulae" in run(config, tmp_path).children
+def test_catalogue_taken_away_takes_its_rows_along(small, config, done, tmp_path):
+    assert "nebulae" in done.children
     write_config(config, small, without=WITHOUT_CATALOGUE)
     assert "nebulae" not in run(config, tmp_path).children
 
@@ -138,8 +146,7 @@ def test_catalogue_is_read_from_the_table_that_is_named(small, tmp_path):
     assert run(config, tmp_path)["nebulae"].sizes["nebula"] == 2
 
 
-def test_inputs_of_products_that_are_left_stay_named(small, config, tmp_path):
-    run(config, tmp_path)
+def test_inputs_of_products_that_are_left_stay_named(small, config, done, tmp_path):
     write_config(config, small, without=["muse", "nebula_mask", "star_mask", "nebula_catalogue"])
     left = run(config, tmp_path)
     assert "anchored" in left["hst"]
@@ -197,27 +204,25 @@ def test_room_of_unfinished_arrays_is_given_back(config, tmp_path, monkeypatch):
     run(config, tmp_path)
 
 
-def test_room_of_products_that_are_made_again_is_given_back(config, tmp_path, monkeypatch):
-    run(config, tmp_path)
+def test_room_of_products_that_are_made_again_is_given_back(config, done, tmp_path, monkeypatch):
     store = tmp_path / "out" / "ngc0628.zarr"
     needed = sum(count_bytes(prepare_field(config, tmp_path / "out", ["load"])))
     fill_disk_of(monkeypatch, store, needed + SMALL)
-    phangs_xr.run(config, tmp_path / "out", chunk=300, force=["load"])
+    phangs_xr.run(config, tmp_path / "out", chunk=200, force=["load"])
 
 
-def test_refusal_keeps_what_would_have_been_made_again(config, tmp_path, monkeypatch):
-    run(config, tmp_path)
+def test_refusal_keeps_what_would_have_been_made_again(config, done, tmp_path, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     fill_disk(monkeypatch, tmp_path, 1000)
     with pytest.raises(InputError, match=r"GB are needed for the products"):
-        phangs_xr.run(config, tmp_path / "out", chunk=300, force=["load"])
+        phangs_xr.run(config, tmp_path / "out", chunk=200, force=["load"])
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
 def test_refused_run_leaves_no_directory(config, tmp_path, monkeypatch):
     fill_disk(monkeypatch, tmp_path, 1000)
     with pytest.raises(InputError, match=r"GB are needed for the products, found 0\.00 GB free"):
-        phangs_xr.run(config, tmp_path / "a" / "b" / "out", chunk=300)
+        phangs_xr.run(config, tmp_path / "a" / "b" / "out", chunk=200)
     assert not (tmp_path / "a").exists()
 
 

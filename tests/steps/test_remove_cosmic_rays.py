@@ -203,14 +203,13 @@ def make_pairs(gap, fwhm, seam=100):
 
 
 @pytest.mark.parametrize("gap", [-2.4, -1.8, 1.8, 2.4])
-@pytest.mark.parametrize(("fwhm", "rings"), [(6, 3), (9, 14), (5, 14), (3, 14), (3, 1)])
+@pytest.mark.parametrize(("fwhm", "rings"), [(6, 3), (9, 14), (3, 14), (3, 1)])
 def test_close_sources_at_seams_are_those_of_the_whole_image(gap, fwhm, rings):
     sky = make_pairs(gap, fwhm)
     whole = find(sky, fwhm=fwhm, rings=rings)
-    for chunks in (100, 110):
-        found = find(sky, chunks, fwhm=fwhm, rings=rings)
-        assert found["sources"] == whole["sources"] >= 30
-        np.testing.assert_allclose(found["cosmic_rays"], whole["cosmic_rays"], rtol=0, atol=1e-6)
+    found = find(sky, 100, fwhm=fwhm, rings=rings)
+    assert found["sources"] == whole["sources"] >= 30
+    np.testing.assert_allclose(found["cosmic_rays"], whole["cosmic_rays"], rtol=0, atol=1e-6)
 
 
 def test_default_options_need_as_many_neighbours_as_the_rings():

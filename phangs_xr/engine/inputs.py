@@ -14,7 +14,7 @@ import xarray as xr
 
 from phangs_xr.engine.config import Config, Input
 from phangs_xr.engine.tiles import Tile, list_tiles
-from phangs_xr.errors import InputError
+from phangs_xr.errors import InputError, blame_input
 from phangs_xr.photometry.keywords import PHOTOMETRY
 from phangs_xr.schema import GRIDS, SOURCES, GridName
 from phangs_xr.sky import find_overlap, get_grid, measure_separation
@@ -189,13 +189,14 @@ def _measure_offset(tile: Tile, shape: tuple[int, int]) -> float:
 
 
 def _digest_input(name: str, one: Input, known: Mapping[str, Any]) -> dict[str, Any]:
-    try:
+    with blame_input(f"a file for {name}", str(one.path), "correct the path"):
+        if not one.path.exists():
+            message = f"{name}: expected a file, found none at {one.path}: correct the path"
+            raise InputError(message)
+        if not one.path.is_file():
+            message = f"{name}: expected a file, found a directory at {one.path}: name the file"
+            raise InputError(message)
         status = one.path.stat()
-    except FileNotFoundError:
-        message = f"{name}: expected a file, found none at {one.path}: correct the path"
-        raise InputError(message) from None
-    if not one.path.is_file():
-        raise InputError(f"{name}: expected a file, found a directory at {one.path}: name the file")
     found = {"path": str(one.path), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
     same = all(known.get(key) == value for key, value in found.items())
     content = known["sha256"] if same else _digest_file(one.path)

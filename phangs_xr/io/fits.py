@@ -144,7 +144,11 @@ class FitsArray(BackendArray):
 
     def _read(self, key: tuple[int | slice, ...]) -> NDArray[Any]:
         where = f"those of HDU {self.hdu} of {self.path}"
-        with blame_input("pixels that can be read", where, "copy or download the file again"):
+        with (
+            blame_input("pixels that can be read", where, "copy or download the file again"),
+            # What overflows in damaged pixels is as good as any other number in them.
+            np.errstate(all="ignore"),
+        ):
             if self.offset is None:
                 with fits.open(self.path, memmap=False) as hdus:
                     whole = (0,) * self.dropped + key
@@ -171,7 +175,9 @@ def _get_path(path: str | os.PathLike[str]) -> Path:
             f"expected the path of a FITS file, found {type(path).__name__}: give a str or a Path"
         )
     path = Path(path)
-    if not path.is_file():
+    with blame_input("a FITS file", str(path), "check the path"):
+        found = path.is_file()
+    if not found:
         raise InputError(f"expected a FITS file, found no file {path}: check the path")
     return path
 
@@ -289,7 +295,7 @@ def _keep_readable(header: fits.Header, path: Path) -> fits.Header:
         else:
             kept.append(card)
     if lost:
-        _log.warning("%s: cards that cannot be read are left out: %s", path, ", ".join(lost))
+        _log.info("%s: cards that cannot be read are left out: %s", path, ", ".join(lost))
     return fits.Header(kept)
 
 
@@ -312,7 +318,7 @@ def _get_dtype(hdu: Any) -> np.dtype[Any]:
 def _suggest_chunks(raw_header: fits.Header, shape: tuple[int, int]) -> dict[str, int]:
     """Chunks for `chunks={}`; xarray warns of others that split them, so none where all fit."""
     sides = CHUNK, CHUNK
-    if "ZTILE1" in raw_header:
+    if "ZIMAGE" in raw_header and "ZTILE1" in raw_header:
         sides = int(raw_header.get("ZTILE2", 1)), int(raw_header["ZTILE1"])
         if sides[1] >= shape[1]:
             sides = -(-_ROWS // sides[0]) * sides[0], shape[1]

@@ -96,7 +96,7 @@ def read_catalogue(path: str | os.PathLike[str], galaxy: str, *, hdu: int | str 
     table = _drop_nameless(table, identity, path)
     columns: dict[str, xr.Variable] = {}
     for column in table.itercols():
-        if not isinstance(column, Column) or column.ndim > 1:
+        if not isinstance(column, Column) or column.ndim > 1 or column.dtype.kind == "O":
             _log.info(
                 "left out column %s of %s: it has more than one value a row", column.info.name, path
             )
@@ -122,13 +122,12 @@ def _drop_nameless(table: Table, identity: str, path: Path) -> Table:
 
 
 def _read_table(path: Path, hdu: int | str) -> Table:
-    if not path.is_file():
-        raise InputError(f"expected a nebula catalogue, found no file {path}: check the path")
-    remedy = "check that it is complete"
     with (
-        blame_input("a nebula catalogue", str(path), remedy),
+        blame_input("a nebula catalogue", str(path), "check that it is complete"),
         warnings.catch_warnings(),
     ):
+        if not path.is_file():
+            raise InputError(f"expected a nebula catalogue, found no file {path}: check the path")
         # Units that astropy cannot read are left out below; nothing else it warns of matters.
         warnings.simplefilter("ignore", AstropyWarning)
         if _is_fits(path):

@@ -165,7 +165,8 @@ def _drop_idle_sip(header: fits.Header) -> fits.Header:
 
 def _require_same_sky(wcs: WCS, kept: WCS) -> None:
     """Refuse distortions that the canonical cards cannot hold: look-up tables, TPV and the like."""
-    width, height = wcs.pixel_shape or (1000, 1000)
+    # A header may give more axes than its image has.
+    width, height = (wcs.pixel_shape or (1000, 1000))[:2]
     cols, rows = np.array([0.0, width, 0.3 * width]), np.array([0.0, height, 0.8 * height])
     whole, found = (np.stack(pixel_to_sky(system, rows, cols)) for system in (wcs, kept))
     scale = math.sqrt(abs(np.linalg.det(kept.pixel_scale_matrix)))

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import logging
 import lzma
 
 import numpy as np
@@ -119,6 +120,7 @@ def test_random_groups_have_a_size_of_their_own(tmp_path):
 
 
 def test_unreadable_cards_are_left_out_and_named(tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="phangs_xr")
     path = tmp_path / "odd.fits"
     header = fits.Header({"BUNIT": "Jy"})
     fits.PrimaryHDU(np.ones((3, 4), "f4"), header).writeto(path)

@@ -12,6 +12,12 @@ _PER_PIXEL = re.compile(
 )
 _POWER = re.compile(r"\*\*\s*\(\s*([+-]?\d+)\s*\)")
 _COUNTED = re.compile(r"(electron|e-|count)s?(\s*/\s*s|\s+s-1)?", re.I)
+_ENDLESS = re.compile(r"(\*\*|\^|10\s*\+)[\s(+]*\d{4}")
+
+
+def is_endless(text: str) -> bool:
+    """Tell whether astropy would work out a power of so many digits that it never ends."""
+    return _ENDLESS.search(text) is not None
 
 
 def normalise_units(text: str) -> str:
@@ -32,6 +38,8 @@ def normalise_units(text: str) -> str:
         # Here a capital S is seconds; to astropy it is siemens.
         bare = "electron" if counted[1][0] in "eE" else "count"
         bare += " / s" if counted[2] else ""
+    if is_endless(bare):
+        return ""
     try:
         with warnings.catch_warnings():
             # Several slashes in a row are discouraged, yet their meaning is fixed.

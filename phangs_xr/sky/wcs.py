@@ -14,12 +14,19 @@ from astropy.wcs import WCS, FITSFixedWarning, Sip
 from astropy.wcs.utils import wcs_to_celestial_frame
 from numpy.typing import NDArray
 
-from phangs_xr.errors import InputError
+from phangs_xr.errors import InputError, refuse_damaged
+from phangs_xr.sky.check_cards import check_cards
 
 _ICRS = ("RA", "ICRS or FK5 J2000", 2000.0)
 
 _SEARCH_TOLERANCE = 1e-3
 """Pixels by which a position found through a distortion may miss; others did not converge."""
+
+_SMALLEST, _LARGEST = 1e-9, 90.0
+"""Sides of pixels [deg]."""
+
+_LONGEST = 1000.0
+"""How many times as long as wide a pixel may be."""
 
 _STALE = re.compile(
     r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|[PG]COUNT|BSCALE|BZERO|BLANK|CHECKSUM|DATASUM"
@@ -53,9 +60,13 @@ def format_wcs(source: fits.Header | WCS) -> str:
         If the two pixel axes are not the two axes of a celestial system, or if they are
         distorted otherwise than by SIP polynomials.
     """
-    wcs = _read_celestial(source)
-    text = "\n".join(format_card(key, value) for key, value in _list_cards(wcs))
-    _require_same_sky(wcs, parse_wcs(text))
+    with refuse_damaged("a celestial WCS in the header"):
+        if isinstance(source, fits.Header):
+            check_cards(source)
+        wcs = _read_celestial(source)
+        _require_pixels(wcs)
+        text = "\n".join(format_card(key, value) for key, value in _list_cards(wcs))
+        _require_same_sky(wcs, parse_wcs(text))
     return text
 
 
@@ -104,21 +115,14 @@ def _read_text(text: str) -> WCS:
 
 
 def _read_celestial(source: fits.Header | WCS) -> WCS:
-    try:
-        with warnings.catch_warnings():
-            # Real headers hold obsolete keywords, which astropy mends and warns of.
-            warnings.simplefilter("ignore", FITSFixedWarning)
-            warnings.simplefilter("ignore", fits.verify.VerifyWarning)
-            wcs = source.deepcopy() if isinstance(source, WCS) else WCS(source)
-            found = wcs.has_celestial and {wcs.wcs.lng, wcs.wcs.lat} == {0, 1}
-            wcs = wcs.celestial if found and wcs.naxis != 2 else wcs
-            wcs.wcs.set()
-    except Exception as error:
-        # astropy raises a dozen unrelated types for headers it cannot read.
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"expected a celestial WCS in the header, found {reason}: mend its keywords"
-        ) from error
+    with warnings.catch_warnings():
+        # Real headers hold obsolete keywords, which astropy mends and warns of.
+        warnings.simplefilter("ignore", FITSFixedWarning)
+        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
+        wcs = source.deepcopy() if isinstance(source, WCS) else WCS(source)
+        found = wcs.has_celestial and {wcs.wcs.lng, wcs.wcs.lat} == {0, 1}
+        wcs = wcs.celestial if found and wcs.naxis != 2 else wcs
+        wcs.wcs.set()
     if not found:
         axes = ", ".join(str(axis) or "none" for axis in wcs.wcs.ctype)
         raise InputError(
@@ -128,9 +132,26 @@ def _read_celestial(source: fits.Header | WCS) -> WCS:
     return wcs
 
 
+def _require_pixels(wcs: WCS) -> None:
+    """Refuse a matrix without inverse, pixels of no size of this world, and unknown systems."""
+    # Wcslib puts 1 deg for an axis whose row of the matrix is zero.
+    area = abs(float(np.linalg.det(wcs.pixel_scale_matrix)))
+    sides = np.linalg.norm(wcs.pixel_scale_matrix, axis=0)
+    whole = _SMALLEST**2 <= area <= _LARGEST**2 and sides.max() <= _LONGEST * sides.min()
+    if not whole:
+        raise InputError(
+            f"expected pixels of {_SMALLEST:g} to {_LARGEST:g} deg on the sky, found "
+            f"{sides[0]:g} by {sides[1]:g} by the matrix (CDi_j, or CDELTi with PCi_j): mend it"
+        )
+    # Astropy knows by RADESYS which frame it is, or raises.
+    if wcs.wcs.lngtyp == "RA":
+        get_astropy_frame(wcs)
+
+
 def _require_same_sky(wcs: WCS, kept: WCS) -> None:
     """Refuse distortions that the canonical cards cannot hold: look-up tables, TPV and the like."""
-    width, height = wcs.pixel_shape or (1000, 1000)
+    # A card NAXIS3 may be left over in the header of an image.
+    width, height = (wcs.pixel_shape or (1000, 1000))[:2]
     cols, rows = np.array([0.0, width, 0.3 * width]), np.array([0.0, height, 0.8 * height])
     whole, found = (np.stack(pixel_to_sky(system, rows, cols)) for system in (wcs, kept))
     scale = math.sqrt(abs(np.linalg.det(kept.pixel_scale_matrix)))

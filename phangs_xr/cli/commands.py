@@ -303,6 +303,8 @@ def _connect(workers: int | None, scheduler: str | None) -> Iterator[Any]:
         return
     from distributed import Client, LocalCluster
 
+    from phangs_xr.engine.quiet_workers import QuietWorkers
+
     if scheduler is not None:
         try:
             client = Client(scheduler, timeout=20)
@@ -319,6 +321,7 @@ def _connect(workers: int | None, scheduler: str | None) -> Iterator[Any]:
         LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
+        client.register_plugin(QuietWorkers())
         yield client
 
 

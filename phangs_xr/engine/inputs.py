@@ -83,7 +83,8 @@ def check_inputs(config: Config, images: Mapping[str, xr.DataArray]) -> None:
         if "wcs" not in image.coords:
             message = (
                 f"{name}: a celestial WCS (CTYPE RA---TAN or the like) is needed, found none in "
-                f"{image.attrs['source']}: give an image that says where on the sky it lies"
+                f"{image.attrs['source']} ({image.attrs.get('wcs_problem', 'it was dropped')}): "
+                f"give an image that says where on the sky it lies"
             )
             raise InputError(message)
     _check_photometry(config, images)
@@ -182,7 +183,7 @@ def _measure_offset(tile: Tile, shape: tuple[int, int]) -> float:
 def _digest_input(name: str, one: Input, known: Mapping[str, Any]) -> dict[str, Any]:
     try:
         status = one.path.stat()
-    except FileNotFoundError:
+    except (OSError, ValueError):
         message = f"{name}: expected a file, found none at {one.path}: correct the path"
         raise InputError(message) from None
     if not one.path.is_file():

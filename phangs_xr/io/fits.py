@@ -2,9 +2,9 @@
 
 import logging
 import os
-import warnings
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from astropy.io import fits
-from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
-from phangs_xr.errors import InputError
+from phangs_xr.errors import InputError, refuse_damaged
+from phangs_xr.io.check_fits import check_fits
 from phangs_xr.io.fits_target import FitsTarget, build_header, write_fits
+from phangs_xr.io.silence_astropy import silence_astropy
 from phangs_xr.photometry.units import normalise_units
 from phangs_xr.sky.grid import Grid
 from phangs_xr.sky.wcs import format_wcs
@@ -41,6 +42,10 @@ _ROWS = 500
 """Rows of a chunk where the file is compressed row by row: a chunk must span the full width."""
 
 _SUFFIXES = (".fits", ".fit", ".fits.gz", ".fits.fz")
+
+
+_KEYWORD = re.compile(r"[A-Z0-9_-]{1,8}")
+_WELL_FORMED = re.compile(r"COMMENT |HISTORY |CONTINUE|HIERARCH|        |[A-Z0-9_-]+ *(?<=^.{8})= ")
 
 
 class FitsBackend(BackendEntrypoint):
@@ -71,14 +76,18 @@ class FitsBackend(BackendEntrypoint):
         -------
         Dataset
             The variable `image` with dims `y`, `x`, its pixel coordinates, `wcs` if the header
-            has a celestial one, and the attributes `units` and `fits_header`.
+            has a celestial one, and the attributes `units`, `fits_header` and, without `wcs`, why
+            not: `wcs_problem`. A card that cannot be parsed is text in `fits_header`.
 
         Raises
         ------
         InputError
-            If the file is missing, no FITS, shorter than its header says, or has no such image.
+            If the file is missing, no FITS, damaged, shorter than its headers say, or has no such
+            image.
         """
-        stored = _find_image(_get_path(filename_or_obj), hdu)
+        path = _get_path(filename_or_obj)
+        with _read_from(path):
+            stored = _find_image(path, hdu)
         image = xr.Variable(
             ("y", "x"),
             indexing.LazilyIndexedArray(stored.array),
@@ -88,7 +97,10 @@ class FitsBackend(BackendEntrypoint):
             },
             {"preferred_chunks": stored.chunks},
         )
-        dataset = xr.Dataset({"image": image}, _make_coords(stored))
+        coords, problem = _make_coords(stored)
+        if problem:
+            image.attrs["wcs_problem"] = problem
+        dataset = xr.Dataset({"image": image}, coords)
         dropped = [drop_variables] if isinstance(drop_variables, str) else drop_variables or []
         return dataset.drop_vars(dropped, errors="ignore")
 
@@ -132,6 +144,16 @@ class FitsArray(BackendArray):
         )
 
     def _read(self, key: tuple[int | slice, ...]) -> NDArray[Any]:
+        with refuse_damaged(f"pixels in HDU {self.hdu} of {self.path}"):
+            if _get_stamp(self.path) != self.stamp:
+                raise InputError(
+                    f"expected {self.path} as it was when it was opened, found it changed since: "
+                    f"open it again"
+                )
+            with silence_astropy():
+                return self._read_pixels(key)
+
+    def _read_pixels(self, key: tuple[int | slice, ...]) -> NDArray[Any]:
         if self.offset is None:
             with fits.open(self.path, memmap=False) as hdus:
                 return np.asarray(hdus[self.hdu].section[key], dtype=self.dtype)
@@ -157,25 +179,22 @@ def _get_path(path: str | os.PathLike[str]) -> Path:
             f"expected the path of a FITS file, found {type(path).__name__}: give a str or a Path"
         )
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # which, unlike `Path.is_file`, takes any name
         raise InputError(f"expected a FITS file, found no file {path}: check the path")
     return path
 
 
 @contextmanager
-def _open(path: Path, **options: Any) -> Iterator[list[Any]]:
-    """Open a file and find all its HDUs, no pixels."""
-    with ExitStack() as stack:
-        try:
-            with warnings.catch_warnings():
-                # What astropy warns of is either mended by it or refused here, with words.
-                warnings.simplefilter("ignore", AstropyWarning)
-                hdus = list(stack.enter_context(fits.open(path, **options)))
-        except (OSError, EOFError) as error:
-            raise InputError(
-                f"expected a FITS file, found {path} ({error}): check that it is complete"
-            ) from error
-        yield hdus
+def _read_from(path: Path) -> Iterator[None]:
+    """Read a file's headers: the one place where damage to them is told of."""
+    check_fits(path)
+    with refuse_damaged(f"FITS headers in {path}"), silence_astropy():
+        yield
+
+
+def _get_stamp(path: str | Path) -> tuple[int, int]:
+    state = os.stat(path)
+    return state.st_mtime_ns, state.st_size
 
 
 def list_hdus(path: str | os.PathLike[str]) -> list[str]:
@@ -196,29 +215,27 @@ def list_hdus(path: str | os.PathLike[str]) -> list[str]:
     InputError
         If the file is missing or no FITS.
     """
-    with _open(_get_path(path)) as hdus:
+    path = _get_path(path)
+    with _read_from(path), fits.open(path) as hdus:
         return [hdu.name for hdu in hdus]
 
 
 def _find_image(path: Path, wanted: int | str | None) -> _StoredImage:
-    with _open(path) as hdus, _open(path, disable_image_compression=True) as raw_hdus:
-        number = _choose(path, hdus, wanted)
+    with fits.open(path) as hdus, fits.open(path, disable_image_compression=True) as raw_hdus:
+        number = _choose(path, list(hdus), wanted)
         hdu, raw = hdus[number], raw_hdus[number]
         with path.open("rb") as file:
             readable_in_place = file.read(6) == b"SIMPLE"
-        if readable_in_place:
-            _require_complete(path, raw)
-        plain = readable_in_place and "ZIMAGE" not in raw.header and not _is_scaled(hdu)
-        state = path.stat()
+        plain = readable_in_place and not isinstance(raw, fits.BinTableHDU) and not _is_scaled(hdu)
         array = FitsArray(
             str(path.absolute()),
             number,
             hdu.shape,
             _get_dtype(hdu),
             raw.fileinfo()["datLoc"] if plain else None,
-            (state.st_mtime_ns, state.st_size),
+            _get_stamp(path),
         )
-        return _StoredImage(array, hdu.header.copy(), _suggest_chunks(raw.header, hdu.shape))
+        return _StoredImage(array, _clean_cards(hdu.header), _suggest_chunks(raw, hdu.shape))
 
 
 def _choose(path: Path, hdus: Sequence[Any], wanted: int | str | None) -> int:
@@ -250,24 +267,38 @@ def _choose(path: Path, hdus: Sequence[Any], wanted: int | str | None) -> int:
 
 
 def _is_flat_image(hdu: Any) -> bool:
-    return bool(hdu.is_image) and len(hdu.shape) == 2 and 0 not in hdu.shape
+    return _is_image(hdu) and len(hdu.shape) == 2 and 0 not in hdu.shape
+
+
+def _is_image(hdu: Any) -> bool:
+    """Tell images from tables, and from what astropy cannot type."""
+    return bool(getattr(hdu, "is_image", False)) and hasattr(hdu, "shape")
 
 
 def _describe(hdu: Any) -> str:
-    if not hdu.is_image:
-        return "a table"
+    if not _is_image(hdu):
+        return "a table" if isinstance(hdu, fits.BinTableHDU | fits.TableHDU) else "no image"
     return f"an image of shape {hdu.shape}" if hdu.shape else "no data"
 
 
-def _require_complete(path: Path, raw: Any) -> None:
-    """Refuse a truncated file, whose missing pixels astropy would only notice when read."""
-    expected = raw.fileinfo()["datLoc"] + raw.size
-    found = path.stat().st_size
-    if found < expected:
-        raise InputError(
-            f"expected at least {expected} bytes in {path} by its header, found {found}: "
-            f"the file is truncated, copy or download it again"
-        )
+def _clean_cards(header: fits.Header) -> fits.Header:
+    """Return cards that parse without a word: of others the value is text, or all is a comment."""
+    return fits.Header([_clean_card(re.sub(r"[^ -~]", "?", card.image)) for card in header.cards])
+
+
+def _clean_card(text: str) -> fits.Card:
+    card = fits.Card.fromstring(text)
+    try:
+        # Astropy parses a card when it is asked, and not before.
+        keyword, value, comment = card.keyword, card.value, card.comment
+    except fits.VerifyError:
+        keyword, value, comment = text[:8].rstrip().upper(), text[8:].strip("= "), ""
+    else:
+        if _WELL_FORMED.match(text):
+            return card
+    if _KEYWORD.fullmatch(keyword) and "=" in text:
+        return fits.Card(keyword, value, comment)
+    return fits.Card("COMMENT", text.rstrip()[:72])
 
 
 def _is_scaled(hdu: Any) -> bool:
@@ -286,11 +317,12 @@ def _get_dtype(hdu: Any) -> np.dtype[Any]:
     return native
 
 
-def _suggest_chunks(raw_header: fits.Header, shape: tuple[int, int]) -> dict[str, int]:
+def _suggest_chunks(raw: Any, shape: tuple[int, int]) -> dict[str, int]:
     """Chunks for `chunks={}`; xarray warns of others that split them, so none where all fit."""
     sides = CHUNK, CHUNK
-    if "ZTILE1" in raw_header:
-        sides = int(raw_header.get("ZTILE2", 1)), int(raw_header["ZTILE1"])
+    # In the header of an image that is not compressed, the card means nothing.
+    if isinstance(raw, fits.BinTableHDU) and "ZTILE1" in raw.header:
+        sides = int(raw.header.get("ZTILE2", 1)), int(raw.header["ZTILE1"])
         if sides[1] >= shape[1]:
             sides = -(-_ROWS // sides[0]) * sides[0], shape[1]
     return {
@@ -298,13 +330,15 @@ def _suggest_chunks(raw_header: fits.Header, shape: tuple[int, int]) -> dict[str
     }
 
 
-def _make_coords(stored: _StoredImage) -> dict[str, xr.Variable]:
+def _make_coords(stored: _StoredImage) -> tuple[dict[str, xr.Variable], str]:
+    """Return the coordinates, without `wcs` if it cannot be read, and why it cannot."""
+    text, problem = "", ""
     try:
         text = format_wcs(stored.header)
     except InputError as error:
+        problem = str(error)
         _log.debug("%s is opened without wcs: %s", stored.array.path, error)
-        text = ""
     coords = Grid(text, 0.0, 0.0, 1.0, 1.0, stored.array.shape).coords()
     if not text:
         del coords["wcs"]
-    return coords
+    return coords, problem

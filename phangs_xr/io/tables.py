@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,12 @@ import xarray as xr
 from astropy import units as u
 from astropy.io import fits
 from astropy.table import Column, Table
-from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
-from phangs_xr.errors import InputError
-from phangs_xr.photometry.units import normalise_units
+from phangs_xr.errors import InputError, refuse_damaged
+from phangs_xr.io.check_fits import check_fits
+from phangs_xr.io.silence_astropy import silence_astropy
+from phangs_xr.photometry.units import is_endless, normalise_units
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def read_catalogue(path: str | os.PathLike[str], galaxy: str, *, hdu: int | str 
     table = table[_find_rows(table[names], galaxy, path)]
     columns: dict[str, xr.Variable] = {}
     for column in table.itercols():
-        if column.ndim > 1:
+        if column.ndim > 1 or column.dtype.hasobject:
             _log.info(
                 "left out column %s of %s: it has more than one value a row", column.name, path
             )
@@ -95,31 +95,41 @@ def read_catalogue(path: str | os.PathLike[str], galaxy: str, *, hdu: int | str 
 
 
 def _read_table(path: Path, hdu: int | str) -> Table:
-    if not path.is_file():
+    if not os.path.isfile(path):  # which, unlike `Path.is_file`, takes any name
         raise InputError(f"expected a nebula catalogue, found no file {path}: check the path")
-    try:
-        with warnings.catch_warnings():
-            # Units that astropy cannot read are left out below; nothing else it warns of matters.
-            warnings.simplefilter("ignore", AstropyWarning)
-            with fits.open(path) as hdus:
-                number = hdus.index_of(hdu)
-                found = hdus[number]
-                if isinstance(found, fits.BinTableHDU | fits.TableHDU):
-                    return Table.read(hdus, hdu=number, mask_invalid=False)
-    except (KeyError, IndexError) as error:
-        raise InputError(
-            f"expected a FITS table in HDU {hdu!r} of {path}, found no such HDU: "
-            f"give a nebula catalogue"
-        ) from error
-    except (OSError, EOFError) as error:
-        raise InputError(
-            f"expected a nebula catalogue as a FITS table, found {path} ({error}): "
-            f"check that it is complete"
-        ) from error
+    check_fits(path)
+    # Units that astropy cannot read are left out below; nothing else it warns of matters.
+    with refuse_damaged(f"a table in HDU {hdu!r} of {path}"), silence_astropy():
+        with fits.open(path) as hdus:
+            names = [one.name for one in hdus]
+            number = hdu if isinstance(hdu, int) else _find_name(names, hdu)
+            if not 0 <= number < len(names):
+                raise InputError(
+                    f"expected a FITS table in HDU {hdu!r} of {path}, found no such HDU: "
+                    f"give a nebula catalogue"
+                )
+            if isinstance(hdus[number], fits.BinTableHDU | fits.TableHDU):
+                _require_units(path, hdus[number].columns)
+                return Table.read(hdus, hdu=number, mask_invalid=False)
     raise InputError(
         f"expected a FITS table in HDU {hdu!r} of {path}, found no table there: "
         f"give a nebula catalogue"
     )
+
+
+def _require_units(path: Path, columns: fits.ColDefs) -> None:
+    """Refuse units that astropy would never be done with."""
+    for number, unit in enumerate(columns.units, 1):
+        if is_endless(str(unit)):
+            raise InputError(
+                f"expected TUNIT{number} to be a unit in {path}, found {unit!r}: mend its header, "
+                f"or copy or download the file again"
+            )
+
+
+def _find_name(names: list[str], wanted: str) -> int:
+    """Return the number of the HDU of a name, -1 without one."""
+    return names.index(wanted.strip().upper()) if wanted.strip().upper() in names else -1
 
 
 def _find_column(table: Table, wanted: str, path: Path) -> str:

@@ -1,0 +1,1 @@
+"""Damaged files and configurations, at random: each is used or told of in one line."""

@@ -34,7 +34,8 @@ def main() -> int:
             outcome = bench.try_damage(damage, number % asked.run_every == 0)
             found.append((replace(damage, content=b""), outcome))
             if number % 100 == 0:
-                # The command line, made for one call, has told Python to do so seldom.
+                # The command line, made for one call, has Python keep what there is.
+                gc.unfreeze()
                 gc.collect()
             if outcome.result in RESULTS[2:] or asked.only is not None:
                 print(f"{outcome.result}: {number} {damage}\n{outcome.text}", flush=True)

@@ -197,7 +197,18 @@ ODD = (
         -(2**63),
     ),
     *(10**30, 7, 100, True, False, "", "abc", "x" * 300, "../x", "a\0b", "é", "\ud7ff", "%s", "~"),
-    *("1.0", "nan", "s3://", "file:///x.zarr", "http://[", "a\nb", ".", "/", "/dev/null", "x.zarr"),
+    *(
+        "1.0",
+        "nan",
+        "s3://",
+        "memory://x.zarr",
+        "http://[",
+        "a\nb",
+        ".",
+        "/",
+        "/dev/null",
+        "x.zarr",
+    ),
     *([], [1], ["halpha"], ["x"], [[]], {}, {"path": "x"}, {"path": 3}, {"": ""}),
 )
 """Values that a configuration may hold anywhere."""

@@ -6,7 +6,9 @@ import io
 import logging
 import os
 import re
+import shutil
 import signal
+import sys
 import tempfile
 import time
 import traceback
@@ -83,10 +85,23 @@ class Bench:
         if damage.target == WEIGHT:
             return _attempt(lambda: _open_image(self.place / WEIGHT))
         found = _attempt(lambda: _call("plan", self.config))
+        written = self._remove_written()
+        if written:
+            return "traceback", f"plan wrote {written}"
         if found[0] != "used" or not compute:
             return found
         with tempfile.TemporaryDirectory() as out:
-            return _attempt(lambda: _call("run", self.config, "--out", out, "--threads", "2"))
+            found = _attempt(lambda: _call("run", self.config, "--out", out, "--threads", "2"))
+        # A configuration may have its store here.
+        self._remove_written()
+        return found
+
+    def _remove_written(self) -> list[str]:
+        """Remove what is not of the field; return its names."""
+        found = [path for path in self.place.iterdir() if path.name not in self.files]
+        for path in found:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return [path.name for path in found]
 
 
 def _open_image(path: Path) -> None:
@@ -100,8 +115,6 @@ def _open_image(path: Path) -> None:
 
 
 def _print(line: str) -> int:
-    import sys
-
     sys.stderr.write(f"{line}\n")
     return 2
 

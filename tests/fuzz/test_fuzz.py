@@ -1,15 +1,14 @@
-"""Some damaged files and configurations of each kind; `python -m tests.fuzz` tries many."""
+"""Damaged files and configurations are used or told of; `-m tests.fuzz` tries more."""
 
 from random import Random
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz import outcomes
-from tests.fuzz.damage import CHANGES, Damage, damage_configuration, damage_file, draw_damage
+from tests.fuzz.damage import Damage, draw_damage
 from tests.fuzz.outcomes import Bench
-from tests.fuzz.pristine import WEIGHT, make_files
+from tests.fuzz.pristine import make_files
 
 
 @pytest.fixture(scope="module")
@@ -17,50 +16,47 @@ def bench(tmp_path_factory):
     return Bench(tmp_path_factory.mktemp("fuzz"))
 
 
-def test_what_is_not_damaged_is_used(bench):
-    for name, content in bench.files.items():
-        target = "configuration" if name == "field.toml" else name
-        outcome = bench.try_damage(Damage("none", target, "", content), compute=True)
-        assert outcome.result == "used", f"{name}: {outcome.text}"
+@pytest.mark.parametrize("name", [*make_files(), "configuration"])
+def test_fuzz__the_field_itself_is_used(bench, name):
+    """Otherwise everything might be told of, whatever the damage."""
+    content = bench.files["field.toml" if name == "configuration" else name]
+    outcome = bench.try_damage(Damage("none", name, "", content), compute=name == "configuration")
+    assert outcome.result == "used", outcome.text
 
 
-@settings(derandomize=True, max_examples=80, phases=[Phase.generate])
-@given(seed=st.integers(0, 2**32 - 1))
-def test_what_is_damaged_is_used_or_told(bench, seed):
-    damage = draw_damage(Random(seed))
-    outcome = bench.try_damage(damage, compute=seed % 3 == 0)
+# The same examples each time; the patience is in `try_damage`.
+@settings(
+    max_examples=60,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(rng=st.randoms(use_true_random=False))
+def test_fuzz__damage_is_used_or_told_of(bench, rng: Random):
+    damage = draw_damage(rng)
+    outcome = bench.try_damage(damage, compute=rng.random() < 0.3)
     assert outcome.result in ("used", "told"), f"{damage}: {outcome.text}"
 
 
-@pytest.mark.parametrize("kind", CHANGES)
-def test_damage_is_damage(kind):
-    content = make_files()[WEIGHT]
-    changed = [CHANGES[kind](Random(seed), content)[0] != content for seed in range(20)]
-    assert sum(changed) >= 10
+def test_fuzz__a_fault_of_our_own_is_found(bench, monkeypatch):
+    def fail(*args):
+        raise KeyError("a fault of ours")
+
+    name = "mask.fits"
+    monkeypatch.setattr("phangs_xr.io.fits._get_dtype", fail)
+    outcome = bench.try_damage(Damage("none", name, "", bench.files[name]), compute=False)
+    assert outcome.result == "traceback"
+    assert "a fault of ours" in outcome.text
 
 
-def test_every_file_is_damaged_and_the_configuration():
-    targets = {draw_damage(Random(seed)).target for seed in range(300)}
-    assert targets == {*make_files(), "configuration"}
-    assert damage_file(Random(1), WEIGHT).target == WEIGHT
-    assert len({damage_configuration(Random(seed)).content for seed in range(50)}) > 40
-
-
-def test_a_fault_of_our_own_is_a_traceback(bench, monkeypatch):
-    monkeypatch.setattr("phangs_xr.io.fits.FitsArray", None)
-    for name in (WEIGHT, "narrow_f658n_sci.fits"):
-        damage = Damage("none", name, "", bench.files[name])
-        outcome = bench.try_damage(damage, compute=False)
-        assert outcome.result == "traceback"
-        assert "'NoneType' object is not callable" in outcome.text
-
-
-def test_what_never_ends_is_seen(bench, monkeypatch):
-    def hang(*arguments):
+def test_fuzz__what_hangs_is_found(bench, monkeypatch):
+    def wait(*args):
         while True:
             pass
 
-    monkeypatch.setattr(outcomes, "PATIENCE", 1)
-    monkeypatch.setattr(outcomes, "_call", hang)
-    damage = Damage("none", "configuration", "", bench.files["field.toml"])
-    assert bench.try_damage(damage, compute=False).result == "hung"
+    name = "mask.fits"
+    monkeypatch.setattr("tests.fuzz.outcomes.PATIENCE", 1)
+    monkeypatch.setattr("phangs_xr.io.fits._get_dtype", wait)
+    outcome = bench.try_damage(Damage("none", name, "", bench.files[name]), compute=False)
+    assert outcome.result == "hung"

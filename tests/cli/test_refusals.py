@@ -207,7 +207,7 @@ def test_run__unknown_forced_step(field, tmp_path, capsys):
     assert "smooth_hst" in line
 
 
-@pytest.mark.parametrize("galaxy", ["../ngc0628", "a/b", ""])
+@pytest.mark.parametrize("galaxy", ["../ngc0628", "a/b", "", "x" * 151, "é" * 76])
 def test_run__galaxy_with_a_path_separator(field, tmp_path, capsys, galaxy):
     field.write_text(field.read_text().replace('"ngc0628"', f'"{galaxy}"'))
     assert "plain name" in refuse(capsys, tmp_path, "run", field)
@@ -314,13 +314,49 @@ def test_command_line__places_to_work_do_not_combine(field, tmp_path, capsys, co
     ("old", "new", "expected"),
     [
         ("[inputs]", '[output]\nstore = "maps"\n[inputs]', r"ends in \.zarr, found 'maps'"),
+        ("[inputs]", '[output]\nstore = "file://"\n[inputs]', r"ends in \.zarr, found 'file://'"),
+        ("[inputs]", '[output]\nstore = "a\\u0000.zarr"\n[inputs]', r"ends in \.zarr, .*x00"),
+        (
+            "[inputs]",
+            f'[output]\nstore = "{"x" * 251}.zarr"\n[inputs]',
+            "at most 255 bytes are needed, found one of 256",
+        ),
+        ("[inputs]", '[output]\nstore = "field.toml/a.zarr"\n[inputs]', r"field\.toml is a file"),
         ("[inputs]", "[options.convert_units]\nthroughput = 5\n[inputs]", "throughput should be"),
+        ("galaxy", f"{'1' * 5000} = 1\ngalaxy = {'1' * 5000}\n#", "expected TOML, found: Exceeds"),
+        ("galaxy", f"a = {'[' * 5000}\ngalaxy", "expected TOML, found: maximum recursion"),
         ("[inputs]", '[inputs]\nnebula_catalogue = "data"', "expected a file, found a directory"),
     ],
 )
 def test_run__unusable_configuration(field, tmp_path, capsys, old, new, expected):
     field.write_text(field.read_text().replace(old, new))
     assert re.search(expected, refuse(capsys, tmp_path, "run", field))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "",
+        "6580 1\n",
+        "6580 1\n6570 1\n",
+        "6580 nan\n6590 1\n",
+        "6580 0\n6590 0\n",
+        "1 -1\n2 -1\n",
+        "-1e308 1\n1e308 1\n",
+    ],
+)
+def test_run__throughput_that_is_no_curve(field, tmp_path, capsys, rows):
+    (tmp_path / "curve.dat").write_text(rows)
+    field.write_text(field.read_text() + '[options.convert_units]\nthroughput = "curve.dat"\n')
+    line = refuse(capsys, tmp_path, "run", field)
+    assert f"found curve.dat of {rows.count(chr(10))} rows" in line
+
+
+def test_run__directory_whose_name_is_too_long(field, tmp_path, capsys):
+    line = refuse(capsys, tmp_path, "run", field, "--out", tmp_path / ("x" * 300))
+    assert (
+        "names of at most 255 bytes are needed, found one of 300: give another with --out" in line
+    )
 
 
 def test_run__configuration_that_cannot_be_read(field, tmp_path, capsys):

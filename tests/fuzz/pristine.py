@@ -26,7 +26,7 @@ CONFIG = {
     },
     "output": {"products": ["halpha", "musehalpha", "nebula_mask", "star_mask"], "fits": []},
     "options": {
-        "convert_units": {"bandwidth": "photbw"},
+        "convert_units": {"bandwidth": "rectangular", "throughput": "curve.dat"},
         "subtract_background": {"box_size": 50, "filter_size": 3},
         "smooth_hst": {"hst_fwhm": 0.1, "muse_fwhm": 0.92},
         "add_noise": {"seed": 7},
@@ -51,6 +51,7 @@ def make_files():
         "mask.fits": _make_mask("i2", np.arange(SPAXELS**2).reshape(SPAXELS, -1) // 40 - 1),
         "stars.fits": _make_mask("u2", rng.random((SPAXELS, SPAXELS)) > 0.9),
         WEIGHT: _make_weight(rng),
+        "curve.dat": b"# f658n\n6520.0 0.0\n6550.0 0.2\n6600.0 0.21\n6620.0 0.0\n",
         CATALOGUE: _make_catalogue(rng),
     }
 

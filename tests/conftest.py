@@ -98,6 +98,14 @@ def finished(simulated, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def small_run(small, tmp_path_factory):
+    """The directory of a finished run of the small galaxy in four chunks, not to be changed."""
+    out = tmp_path_factory.mktemp("small_run") / "out"
+    phangs_xr.run(small, out, chunk=200)
+    return out
+
+
+@pytest.fixture(scope="session")
 def input_images(request):
     """Input images, in memory, of the golden galaxy, or of the simulated one if there is none."""
     kind = "golden_config" if (SHARED / "golden").is_dir() else "simulated"

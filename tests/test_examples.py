@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import phangs_xr
 from phangs_xr.cli.find_files import find_files
 from phangs_xr.engine.config import load_config
 
@@ -38,14 +37,6 @@ def run_script(name, *arguments, environment=None, cwd=None):
         cwd=cwd,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
     )
-
-
-@pytest.fixture(scope="module")
-def expected(small, tmp_path_factory):
-    """What threads make of the smallest galaxy, in chunks that need several tasks."""
-    out = tmp_path_factory.mktemp("expected")
-    phangs_xr.run(small, out, chunk=200)
-    return out
 
 
 def assert_same_files(out, expected, number):
@@ -82,7 +73,7 @@ def test_one_continuum_leaves_the_second_out():
 
 
 @pytest.mark.slow
-def test_fields_run_on_local_processes_though_one_fails(small, expected, tmp_path):
+def test_fields_run_on_local_processes_though_one_fails(small, small_run, tmp_path):
     bad = tmp_path / "bad.toml"
     bad.write_text('galaxy = "ngc9999"\n[inputs]\nnarrow = "a.fits"\ncontinuum1 = "b.fits"\n')
     out = tmp_path / "products"
@@ -90,7 +81,7 @@ def test_fields_run_on_local_processes_though_one_fails(small, expected, tmp_pat
     assert done.returncode == 1, done.stderr
     assert re.search(rf"{bad}: failed: .*{tmp_path / 'a.fits'}", done.stdout)
     assert f"{small}: 21 images in {out / 'ngc0628'}" in done.stdout
-    assert_same_files(out / "ngc0628", expected, 18)
+    assert_same_files(out / "ngc0628", small_run, 18)
 
 
 def test_survey_script_asks_for_the_jobs_that_were_meant(small, tmp_path):
@@ -119,7 +110,7 @@ def test_survey_script_asks_for_the_jobs_that_were_meant(small, tmp_path):
 
 
 @pytest.mark.slow
-def test_fields_run_on_jobs_of_slurm(small, expected, tmp_path):
+def test_fields_run_on_jobs_of_slurm(small, small_run, tmp_path):
     given = load_config(small).inputs.given
     bands = [f'{name} = "{given[name].path}"' for name in ("narrow", "continuum1", "continuum2")]
     output = ["[output]", 'products = ["halpha"]']
@@ -145,4 +136,4 @@ def test_fields_run_on_jobs_of_slurm(small, expected, tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(list(jobs.glob("script-*.sh"))) == 1
-    assert_same_files(out / "ngc0628", expected, 2)
+    assert_same_files(out / "ngc0628", small_run, 2)

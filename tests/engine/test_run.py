@@ -96,14 +96,6 @@ def list_after(name):
     return touched
 
 
-@pytest.fixture(scope="session")
-def small_run(small, tmp_path_factory):
-    """A finished run of the small galaxy, to be copied."""
-    out = tmp_path_factory.mktemp("small_run") / "out"
-    phangs_xr.run(small, out, chunk=200)
-    return out
-
-
 @pytest.fixture
 def out(small_run, tmp_path):
     """A copy of a finished run."""

@@ -1,6 +1,5 @@
 """Tiles cover images once, reductions read what they need once, tasks run and report."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,7 +21,6 @@ from phangs_xr.engine.tiles import (
     run_reductions,
 )
 from phangs_xr.numerics.lazy import reduce_images
-from phangs_xr.numerics.reductions import Block
 from phangs_xr.numerics.statistics import (
     AskDistribution,
     AskTogether,
@@ -348,22 +346,3 @@ def test_a_pass_reads_only_the_images_and_neighbours_it_looks_at():
     # Once by itself, then with three neighbours on each inner side.
     assert stored.read.sum() == values.size + (2 * 20 + 2 * 3) * (30 + 2 * 3)
     assert stored.read[0, 0] == 2
-
-
-def test_blocks_remember_by_pixels_not_by_object():
-    calls = Counter()
-
-    def total(array, power=1):
-        calls[power] += 1
-        return float((array**power).sum())
-
-    image = np.arange(12.0).reshape(3, 4)
-    whole = slice(0, 3), slice(0, 4)
-    block = Block((image, image + 1), whole, (0, 0), (0, 0), image.shape)
-    assert block.remember(total, block.owned[0]) == block.remember(total, block.owned[0])
-    assert block.select(0).remember(total, block.owned[0]) == image.sum()
-    assert calls == {1: 1}
-    assert block.remember(total, block.owned[1]) == image.sum() + 12
-    assert block.remember(total, block.owned[0][:2]) == image[:2].sum()
-    assert block.remember(total, block.owned[0], 2) == (image**2).sum()
-    assert calls == {1: 3, 2: 1}

@@ -1,6 +1,7 @@
 """Files that are right though unusual, each from file to product: what is made of them is the same
 as of the usual file, and what is understood of them is said."""
 
+import json
 import logging
 
 import numpy as np
@@ -46,10 +47,12 @@ def usual(tmp_path_factory):
 
 @pytest.fixture
 def run(field, tmp_path, caplog):
-    """Run the field as it is now; products by name."""
+    """Run the field as it is now for some products; these and what they need by name."""
     caplog.set_level(logging.INFO, logger="phangs_xr")
 
-    def run():
+    def run(*products, fits=()):
+        wanted = f"[output]\nproducts = {json.dumps(products)}\nfits = {json.dumps(fits)}\n"
+        field.write_text(field.read_text() + wanted)
         return phangs_xr.run(field, tmp_path / "out", threads=1)
 
     return run
@@ -67,7 +70,7 @@ RATES = {"COUNTS/S": "count s-1", "DN/s": "adu s-1", "ELECTRONS/SEC": COUNTS}
 @pytest.mark.parametrize("bunit", RATES)
 def test_rate_of_any_counts_is_used_as_it_is(field, run, usual, bunit):
     edit(field, NARROW, BUNIT=bunit)
-    unusual = run()
+    unusual = run("anchored", "cont_raw", fits=["halpha_raw"])
     require_same_fluxes(unusual, usual)
     for name in ("narrow", "halpha_raw", "cont_raw"):
         assert unusual["hst"][name].attrs["units"] == RATES[bunit]
@@ -101,7 +104,7 @@ def test_unit_of_muse_is_refused_with_its_own_remedy(field, tmp_path, capsys):
 def test_configuration_gives_the_unit(field, run, usual, name, key, hdu, units):
     edit(field, name, hdu=hdu, BUNIT="nonsense")
     give(field, key, units=units)
-    require_same_fluxes(run(), usual)
+    require_same_fluxes(run("anchored"), usual)
 
 
 def test_unit_that_cannot_be_read_is_refused(field, tmp_path, capsys):
@@ -115,7 +118,7 @@ def test_unit_that_cannot_be_read_is_refused(field, tmp_path, capsys):
 def test_counts_are_divided_by_the_exposure_time(field, run, usual, caplog, bunit, rate):
     edit(field, NARROW, BUNIT=bunit, EXPTIME=1422.0)
     set_pixels(field, NARROW, read_pixels(field, NARROW) * np.float32(1422.0))
-    unusual = run()
+    unusual = run("anchored")
     assert "narrow is in " in caplog.text
     assert "not a rate: divided by EXPTIME = 1422 s" in caplog.text
     assert unusual["hst"]["narrow"].attrs["units"] == rate
@@ -140,7 +143,7 @@ def add_sip(header, size=3e-4):
 def test_sip_that_ctype_does_not_ask_for_is_not_applied(field, run, usual, caplog):
     with fits.open(get_path(field, NARROW), mode="update") as hdus:
         add_sip(hdus[0].header)
-    unusual = run()
+    unusual = run("anchored")
     assert "SIP coefficients are left in a header whose CTYPE (RA---TAN, DEC--TAN)" in caplog.text
     assert "narrow_f658n_sci.fits: SIP" in caplog.text
     require_same_fluxes(unusual, usual)
@@ -163,7 +166,7 @@ def test_axes_of_length_one_are_dropped(field, run, usual, shape, tiled):
             tile_shape=(*shape[:-2], 50, 60),
         )  # fmt: skip
     made.writeto(path, overwrite=True)
-    require_same_fluxes(run(), usual)
+    require_same_fluxes(run("anchored"), usual)
 
 
 def write_mask(field, mask, name="mask.fits"):
@@ -178,9 +181,9 @@ def make_mask(outside, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["u2", "i4", "u1", "f4"])
-def test_zero_is_outside_in_a_mask_that_marks_nothing_else(field, run, usual, caplog, dtype):
+def test_zero_is_outside_in_a_mask_that_marks_nothing_else(field, run, caplog, dtype):
     write_mask(field, make_mask(0, dtype))
-    found = run()
+    found = run("nebula_mask")
     assert "the nebula mask has neither -1 nor NaN: 0 is taken for outside" in caplog.text
     expected = np.where(make_mask(0, "f4") == 0, np.nan, make_mask(0, "f4"))
     np.testing.assert_array_equal(found["muse"]["nebula_mask"], expected)
@@ -188,13 +191,11 @@ def test_zero_is_outside_in_a_mask_that_marks_nothing_else(field, run, usual, ca
 
 
 @pytest.mark.parametrize(("outside", "dtype"), [(-1, "i2"), (-1, "f4"), (np.nan, "f4")])
-def test_zero_is_a_nebula_in_a_mask_that_marks_the_outside(
-    field, run, usual, caplog, outside, dtype
-):
+def test_zero_is_a_nebula_in_a_mask_that_marks_the_outside(field, run, caplog, outside, dtype):
     mask = make_mask(outside, dtype)
     mask[:5, :5] = 0
     write_mask(field, mask)
-    found = run()
+    found = run("nebula_mask")
     assert "0 is taken for outside" not in caplog.text
     expected = np.where(mask < 0, np.nan, mask.astype("f4"))
     np.testing.assert_array_equal(found["muse"]["nebula_mask"], expected)
@@ -204,7 +205,7 @@ def test_one_marked_pixel_decides_wherever_it_lies(field, run):
     mask = make_mask(0, "i2")
     mask[47, 47] = -1
     write_mask(field, mask)
-    found = run()["muse"]["nebula_mask"].values
+    found = run("nebula_mask")["muse"]["nebula_mask"].values
     assert found[0, 0] == 0
     assert np.isnan(found[47, 47])
 
@@ -233,7 +234,7 @@ def test_catalogue_in_any_format(field, run, name):
     table = make_catalogue(gal_name=["NGC0628", "NGC0628", "IC5332"])
     table.write(field.parent / "data" / name, format=FORMATS[name])
     add(field, "nebula_catalogue", f"data/{name}")
-    found = run()["nebulae"]
+    found = run("musehalpha")["nebulae"]
     assert found["region_ID"].values.tolist() == [1, 3]
     assert found["HA6562_FLUX"].values.tolist() == [1.5, 2.5]
 
@@ -265,30 +266,30 @@ def test_catalogue_in_no_format_is_refused(field, tmp_path, capsys):
     ids=["masked whole numbers", "NaN", "masked"],
 )
 @pytest.mark.parametrize("name", ["c.fits", "c.ecsv"])
-def test_rows_without_an_id_are_left_out(field, run, usual, caplog, ids, name):
+def test_rows_without_an_id_are_left_out(field, run, caplog, ids, name):
     table = make_catalogue(gal_name=["NGC0628"] * 3)
     table["region_ID"] = ids
     table.write(field.parent / "data" / name)
     add(field, "nebula_catalogue", f"data/{name}")
-    assert run()["nebulae"]["region_ID"].values.tolist() == [1, 7]
+    assert run("musehalpha")["nebulae"]["region_ID"].values.tolist() == [1, 7]
     assert "left out 1 rows of" in caplog.text
 
 
 def test_catalogue_without_galaxies_is_that_of_this_one(field, run, caplog):
     make_catalogue().write(field.parent / "data" / "c.csv")
     add(field, "nebula_catalogue", "data/c.csv")
-    assert run()["nebulae"].sizes["nebula"] == 3
+    assert run("musehalpha")["nebulae"].sizes["nebula"] == 3
     assert "no column gal_name: all its rows are taken as those of ngc0628" in caplog.text
 
 
-def test_line_that_falls_is_a_warning_each_time(field, run, usual, caplog, tmp_path):
+def test_line_that_falls_is_a_warning_each_time(field, run, caplog, tmp_path):
     # MUSE bright where HST is faint.
     y, x = np.mgrid[:SIZE, :SIZE]
     set_pixels(field, NARROW, (1 + np.hypot(y - 120, x - 120) / 50).astype("f4"))
     with fits.open(get_path(field, MAPS), mode="update") as hdus:
         y, x = np.mgrid[:48, :48]
         hdus[1].data[:] = 500 - 5 * np.hypot(y - 24, x - 24)
-    found = run()
+    found = run("fit_anchored")
     assert float(found["fits"]["slope"]) < 0
     words = "smoothed HST falls where MUSE rises (slope -"
     assert words in caplog.text

@@ -22,12 +22,6 @@ from phangs_xr.numerics.statistics import (
     find_median,
     find_percentile,
 )
-from phangs_xr.numerics.value_counts import (
-    count_coarsely,
-    count_finely,
-    decode_values,
-    encode_values,
-)
 
 RNG = np.random.default_rng(12)
 SHAPE = (317, 211)
@@ -251,35 +245,3 @@ def test_parts_asked_together_answer_as_if_alone():
     found = reduce_images(together, label(one), label(other))
     assert found["other"] == float(find_mad_std(label(other)))
     assert found["mean"] == float(find_clipped_statistics(label(one), 3, 5)["mean"])
-
-
-@given(hnp.arrays(np.float32, (5, 4), elements=finite))
-def test_keys_sort_as_values_do_and_decode_to_them(values):
-    keys = encode_values(values)
-    np.testing.assert_array_equal(decode_values(keys), values.ravel().astype(np.float64))
-    np.testing.assert_array_equal(
-        np.argsort(keys, kind="stable"), np.argsort(values.ravel(), kind="stable")
-    )
-
-
-def test_negative_zero_is_zero():
-    assert encode_values(np.float32([-0.0])) == encode_values(np.float32([0.0]))
-
-
-def test_coarse_counts_are_exact_sums():
-    values = IMAGES["holes"]
-    counts, sums, squares = count_coarsely(encode_values(values))
-    keys = encode_values(values[np.isfinite(values)])
-    low = (keys & 0xFFFF).astype(object)
-    assert counts.sum() == keys.size
-    assert sums.sum() == low.sum()
-    assert squares.sum() == (low**2).sum()
-
-
-def test_fine_counts_are_of_the_wanted_bins_alone():
-    keys = encode_values(IMAGES["steps"])
-    wanted = np.zeros(1 << 16, dtype=bool)
-    wanted[encode_values(np.float32([2.0])) >> 16] = True
-    found, number = count_finely(keys, wanted)
-    np.testing.assert_array_equal(decode_values(found), [2.0])
-    assert number.tolist() == [(IMAGES["steps"] == 2).sum()]

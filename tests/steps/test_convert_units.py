@@ -5,7 +5,6 @@ import pytest
 
 import phangs_xr
 from phangs_xr.errors import InputError
-from phangs_xr.photometry.curves import measure_rectangular_width
 from phangs_xr.schema import COUNTS
 from phangs_xr.steps import ConvertUnits
 from tests.images import make_image
@@ -32,19 +31,6 @@ def test_width_that_is_not_asked_for_is_not_used():
     options = ConvertUnits(rectangular_width=75.0)
     halpha = phangs_xr.convert_units(make_counts(photflam=1e-18, photbw=50.0), options=options)
     assert halpha["halpha"].values[0, 0] == pytest.approx(1e4)
-
-
-def test_rectangular_width_of_a_triangle_is_half_its_base():
-    wavelength = np.array([6550.0, 6560.0, 6563.0, 6570.0])
-    throughput = np.array([0.0, 0.5, 0.35, 0.0])
-    assert measure_rectangular_width(wavelength, throughput) == pytest.approx(10.0)
-    assert measure_rectangular_width(wavelength, 2 * throughput) == pytest.approx(10.0)
-
-
-def test_rectangular_width_of_a_box_is_its_width():
-    wavelength = np.array([1.0, 2.0, 2.0, 7.0, 7.0, 9.0])
-    throughput = np.array([0.0, 0.0, 0.3, 0.3, 0.0, 0.0])
-    assert measure_rectangular_width(wavelength, throughput) == pytest.approx(5.0)
 
 
 @pytest.mark.parametrize("width", [None, 0.0, -3.0, np.nan])

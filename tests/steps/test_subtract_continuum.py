@@ -113,12 +113,9 @@ def test_two_bands_of_one_pivot_are_refused():
 
 @pytest.mark.parametrize("keyword", ["photflam", "photplam"])
 @pytest.mark.parametrize("position", [0, 1, 2])
-@pytest.mark.parametrize("value", [None, 0.0, -1.0, np.nan, np.inf, "1e-18", True])
-def test_bad_photometry_is_refused_by_name(keyword, position, value):
+def test_missing_photometry_is_refused_by_name(keyword, position):
     bands = [dict(F658N), dict(F555W), dict(F814W)]
-    bands[position] = {k: v for k, v in bands[position].items() if k != keyword}
-    if value is not None:
-        bands[position][keyword] = value
+    del bands[position][keyword]
     name = ("narrow", "continuum1", "continuum2")[position]
-    with pytest.raises(InputError, match=rf"^{name}: {keyword.upper()} .* positive number, found "):
+    with pytest.raises(InputError, match=rf"^{name}: {keyword.upper()} .* found no such card"):
         phangs_xr.subtract_continuum(*(make_counts(1, band) for band in bands))

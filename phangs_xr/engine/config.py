@@ -234,13 +234,7 @@ def make_config(content: Mapping[str, Any], path: Path | None = None) -> Config:
     _check_galaxy(document.galaxy, where)
     recipe = get_recipe(document.recipe)
     _check_products(document.output, recipe, where)
-    named: Inputs = document.inputs
-    inputs = _NamedInputs(
-        **{
-            name: one.model_copy(update={"path": base / one.path})
-            for name, one in named.given.items()
-        }
-    )
+    inputs = _place_inputs(document.inputs, base)
     _check_known(document.options, recipe.names, f"{where}: [options] step")
     options = {}
     for step in recipe.steps:

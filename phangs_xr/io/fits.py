@@ -344,7 +344,7 @@ def _suggest_chunks(raw: Any, shape: tuple[int, int]) -> dict[str, int]:
 def _make_coords(stored: _StoredImage) -> tuple[dict[str, xr.Variable], str]:
     """Return the coordinates, without `wcs` if it cannot be read, and why it cannot."""
     if find_idle_sip(stored.header):
-        _log.warning(
+        _log.info(
             "%s: SIP coefficients are left in a header whose CTYPE (%s, %s) does not ask for them: "
             "not applied",
             *(stored.array.path, stored.header.get("CTYPE1"), stored.header.get("CTYPE2")),

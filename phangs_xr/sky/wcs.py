@@ -64,6 +64,7 @@ def format_wcs(source: fits.Header | WCS) -> str:
     """
     with refuse_damaged("a celestial WCS in the header"):
         if isinstance(source, fits.Header):
+            source = _drop_idle_sip(source)
             check_cards(source)
         wcs = _read_celestial(source)
         _require_pixels(wcs)
@@ -121,7 +122,7 @@ def _read_celestial(source: fits.Header | WCS) -> WCS:
         # Real headers hold obsolete keywords, which astropy mends and warns of.
         warnings.simplefilter("ignore", FITSFixedWarning)
         warnings.simplefilter("ignore", fits.verify.VerifyWarning)
-        wcs = source.deepcopy() if isinstance(source, WCS) else WCS(_drop_idle_sip(source))
+        wcs = source.deepcopy() if isinstance(source, WCS) else WCS(source)
         found = wcs.has_celestial and {wcs.wcs.lng, wcs.wcs.lat} == {0, 1}
         wcs = wcs.celestial if found and wcs.naxis != 2 else wcs
         wcs.wcs.set()

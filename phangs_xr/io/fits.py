@@ -149,10 +149,12 @@ class FitsArray(BackendArray):
 
     def _read(self, key: tuple[int | slice, ...]) -> NDArray[Any]:
         with refuse_damaged(f"pixels in HDU {self.hdu} of {self.path}"):
-            if _get_stamp(self.path) != self.stamp:
+            # Not the time of change, which another machine may see otherwise.
+            size = _get_stamp(self.path)[1]
+            if size != self.stamp[1]:
                 raise InputError(
-                    f"expected {self.path} as it was when it was opened, found it changed since: "
-                    f"open it again"
+                    f"expected {self.stamp[1]} bytes in {self.path} as when it was opened, found "
+                    f"{size}: it has changed since, open it again"
                 )
             # What overflows in damaged pixels is as good as any other number in them.
             with silence_astropy(), np.errstate(all="ignore"):

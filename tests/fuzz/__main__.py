@@ -13,6 +13,9 @@ from random import Random
 from tests.fuzz.damage import Damage, draw_damage
 from tests.fuzz.outcomes import Bench, Outcome
 
+LONGEST = 10
+"""Seconds of the process's time, not the clock's, after which an example counts as hung."""
+
 RESULTS = ("used", "told", "traceback", "hung")
 
 
@@ -32,6 +35,8 @@ def main() -> int:
             # Each example by itself, so that `--only` gives it again.
             damage = draw_damage(Random(f"{asked.seed} {number}"))
             outcome = bench.try_damage(damage, number % asked.run_every == 0)
+            if outcome.seconds > LONGEST:
+                outcome = replace(outcome, result="hung")
             found.append((replace(damage, content=b""), outcome))
             if number % 100 == 0:
                 # The command line, made for one call, has Python keep what there is.

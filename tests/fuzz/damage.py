@@ -221,10 +221,10 @@ def damage_configuration(rng: Random) -> Damage:
     for _ in range(rng.choice((1, 1, 2))):
         place = rng.choice(_list_places(content))
         words.append(_change_place(rng, content, place))
-    text = _write_toml(content).encode("utf-8", "surrogatepass")
+    text = write_toml(content).encode("utf-8", "surrogatepass")
     if rng.randint(0, 4):
         return Damage("configuration", "configuration", "; ".join(words), text)
-    text = _write_toml(CONFIG).encode()
+    text = write_toml(CONFIG).encode()
     place = rng.randrange(len(text))
     new = bytes(
         rng.choice(b"\"'[]{}=.,#\\ \n\x00\xe9019a") for _ in range(rng.choice((1, 1, 2, 5)))
@@ -270,7 +270,7 @@ def _is_like(one: object, old: object) -> bool:
     return isinstance(one, type(old)) or (isinstance(one, number) and isinstance(old, number))
 
 
-def _write_toml(value: object) -> str:
+def write_toml(value: object) -> str:
     """Write a document as TOML, tables inside others as inline tables."""
     return "\n".join(f"{_quote(key)} = {_write_value(one)}" for key, one in value.items()) + "\n"
 

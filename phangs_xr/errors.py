@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from traceback import walk_tb
 
 LARGEST = sys.float_info.max
 """Bound of an option that has none: but for infinity."""
@@ -46,41 +47,51 @@ class GridError(InputError):
 
 
 @contextmanager
-def blame_input(expected: str, where: str, remedy: str) -> Iterator[None]:
-    """Turn whatever a library raises while it reads an input into one line about that input.
+def refuse_damaged(expected: str) -> Iterator[None]:
+    """Tell in one line that an input is damaged, whatever Astropy raises over it.
 
-    Libraries raise dozens of unrelated types of damaged input. What code of this package raises
-    itself goes through as it is: it is no user's mistake.
+    Astropy raises a dozen unrelated types for what it cannot read, among them those of faults in a
+    program (TypeError, AttributeError, AssertionError). They tell of the input where Astropy, at
+    work on what it holds, raised them: below our last call on the stack. A fault in a function of
+    our own, or in whatever else it calls, passes as it is.
 
     Parameters
     ----------
     expected
-        What the input should be, "a FITS image".
-    where
-        The file, and what of it.
-    remedy
-        What to do.
+        What the input should be, and where it lies, to fill "expected ..., found it damaged".
 
     Raises
     ------
     InputError
-        If a library raises.
+        In place of what Astropy raised, or of what the system raised over the file.
     """
     try:
         yield
     except InputError:
         raise
     except Exception as error:
-        if _is_own_fault(error):
+        if not _tells_of_input(error):
             raise
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InputError(f"expected {expected}, found {where} ({reason}): {remedy}") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        message = (
+            f"expected {expected}, found it damaged ({reason}): mend it, or copy or download it "
+            f"again"
+        )
+        raise InputError(message) from error
 
 
-def _is_own_fault(error: Exception) -> bool:
-    """Tell whether code of this package raised an error, not a library that it called."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    module = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
-    return module.split(".")[0] == __name__.split(".")[0]
+_OURS = __name__.partition(".")[0]
+
+
+def _tells_of_input(error: Exception) -> bool:
+    if isinstance(error, OSError | EOFError):
+        return True
+    # Too little memory is the machine's fault.
+    if isinstance(error, MemoryError):
+        return False
+    packages = [
+        str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        for frame, _ in walk_tb(error.__traceback__)
+    ]
+    last = max((place for place, name in enumerate(packages) if name == _OURS), default=-1)
+    return packages[last + 1 : last + 2] == ["astropy"]

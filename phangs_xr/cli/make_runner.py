@@ -104,12 +104,15 @@ def _connect(place: Place) -> Iterator[Any]:
 def _start_workers(workers: int, dashboard: str | None) -> Iterator[Any]:
     from distributed import Client, LocalCluster
 
+    from phangs_xr.engine.quiet_workers import QuietWorkers
+
     if dashboard is not None:
         _check_address(dashboard)
     cluster = LocalCluster(
         n_workers=workers, threads_per_worker=1, dashboard_address=dashboard or LOCAL
     )
     with cluster, Client(cluster) as client:
+        client.register_plugin(QuietWorkers())
         if dashboard is not None:
             show_line(f"dashboard: {client.dashboard_link}")
         yield client

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import tomllib
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -24,6 +27,12 @@ from phangs_xr.errors import InputError
 from phangs_xr.photometry.units import normalise_units
 from phangs_xr.recipes import Recipe, Step, get_recipe
 from phangs_xr.schema import SOURCES
+
+_LONGEST_GALAXY = 150
+"""Bytes of it, which leave room for a product's name."""
+
+_LARGEST = 1e30
+"""Of a curve's wavelengths and throughputs."""
 
 _RESOLUTION = re.compile(r"(?:-|_copt_)(\d+(?:\.\d+)?)asec")
 
@@ -207,7 +216,8 @@ def load_config(path: str | Path) -> Config:
     except OSError as error:
         message = f"{path}: expected a configuration file that can be read, found: {error.strerror}"
         raise InputError(message) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
+        # Not all that tomllib raises is its own: integers too long, brackets too deep.
         message = f"{path}: expected TOML, found: {error}"
         raise InputError(message) from None
     return make_config(content, path)
@@ -224,13 +234,7 @@ def make_config(content: Mapping[str, Any], path: Path | None = None) -> Config:
     _check_galaxy(document.galaxy, where)
     recipe = get_recipe(document.recipe)
     _check_products(document.output, recipe, where)
-    named: Inputs = document.inputs
-    inputs = _NamedInputs(
-        **{
-            name: one.model_copy(update={"path": base / one.path})
-            for name, one in named.given.items()
-        }
-    )
+    inputs = _place_inputs(document.inputs, base)
     _check_known(document.options, recipe.names, f"{where}: [options] step")
     options = {}
     for step in recipe.steps:
@@ -258,9 +262,10 @@ def _place_inputs(inputs: Inputs, base: Path) -> Inputs:
 
 def _place_store(output: Output, base: Path, where: Path) -> Output:
     """Let the path of a store, unlike a URL, count from the configuration."""
-    if output.store is None or "://" in output.store:
+    if output.store is None or re.fullmatch(r"\w+://[^\x00]+", output.store):
         return output
-    if not output.store.rstrip("/").endswith(".zarr"):
+    named = output.store.rstrip("/").endswith(".zarr") and "://" not in output.store
+    if not named or "\0" in output.store:
         message = (
             f"{where}: [output] store should be a path or URL that ends in .zarr, found "
             f"{output.store!r}: name the store itself"
@@ -293,10 +298,11 @@ def _check_known(found: Iterable[str], known: Iterable[str], what: str) -> None:
 
 
 def _check_galaxy(galaxy: str, where: Path) -> None:
-    if not galaxy or galaxy.startswith(".") or re.search(r"[/\\\x00-\x1f]", galaxy):
+    plain = not galaxy.startswith(".") and not re.search(r"[/\\\x00-\x1f]", galaxy)
+    if not plain or not 0 < len(os.fsencode(galaxy)) <= _LONGEST_GALAXY:
         message = (
-            f"{where}: galaxy should be a plain name for the files, found {galaxy!r}: "
-            f"leave out path separators and leading dots"
+            f"{where}: galaxy should be a plain name for the files, of 1 to {_LONGEST_GALAXY} "
+            f"bytes, found {galaxy!r}: leave out path separators and leading dots"
         )
         raise InputError(message)
 
@@ -321,18 +327,36 @@ def _read_curves(step: Step, values: Mapping[str, Any], base: Path, where: Path)
     read = dict(values)
     for key, (option, measure) in step.curves.items():
         name = read.pop(key, None)
-        if name is None:
-            continue
-        try:
-            curve = np.loadtxt(base / name, usecols=(0, 1), ndmin=2)
-        except (OSError, ValueError, TypeError) as error:
-            message = (
-                f"{where}: [options.{step.name}] {key} should be a text file with wavelength "
-                f"[Angstrom] and throughput in its first two columns, found {name}: {error}"
-            )
-            raise InputError(message) from None
-        read[option] = measure(curve[:, 0], curve[:, 1])
+        if name is not None:
+            curve = _read_curve(f"{where}: [options.{step.name}] {key}", name, base)
+            read[option] = measure(curve[:, 0], curve[:, 1])
     return read
+
+
+def _read_curve(key: str, name: Any, base: Path) -> NDArray[np.float64]:
+    """Read wavelengths and throughputs, shape (n, 2), wavelengths rising."""
+    try:
+        with warnings.catch_warnings():
+            # Of an empty file, which is refused below.
+            warnings.simplefilter("ignore", UserWarning)
+            curve = np.loadtxt(base / name, usecols=(0, 1), ndmin=2)
+    except (OSError, ValueError, TypeError) as error:
+        message = (
+            f"{key} should be a text file with wavelength [Angstrom] and throughput in its first "
+            f"two columns, found {name}: {error}"
+        )
+        raise InputError(message) from None
+    # Not compared with one another before they are known to be numbers of this world.
+    whole = len(curve) > 1 and bool((np.abs(curve) < _LARGEST).all())
+    # Two rows of one wavelength are a step.
+    rising = whole and (np.diff(curve[:, 0]) >= 0).all() and curve[-1, 0] > curve[0, 0]
+    if not rising or not curve[:, 1].max() > 0:
+        message = (
+            f"{key} should be a curve of two or more rising wavelengths [Angstrom] with a positive "
+            f"throughput, found {name} of {len(curve)} rows: correct it"
+        )
+        raise InputError(message)
+    return curve
 
 
 def _read_resolutions(step: Step, values: Mapping[str, Any], inputs: Inputs) -> dict[str, Any]:

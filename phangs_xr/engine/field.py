@@ -35,6 +35,9 @@ from phangs_xr.sky.grid import Grid, get_grid
 
 VERSION = version("phangs_xr")
 
+LONGEST_NAME = 255
+"""Bytes of a name in a directory."""
+
 
 @dataclass(frozen=True)
 class Field:
@@ -141,8 +144,11 @@ def prepare_field(
     directory = Path(out) if out is not None else name_output(config, images)
     directory = directory.absolute()
     store = FieldStore(config.output.store or str(directory / f"{config.galaxy}.zarr"))
+    _require_directory(directory, "give another with --out")
+    if "://" not in store.location:
+        _require_directory(Path(store.location), "give another with [output] store")
     attrs = store.read_attrs()
-    _check_owner(config, directory, store, attrs)
+    _check_owner(config, store, attrs)
     inputs = digest_inputs(config, attrs.get("inputs", {}))
     digests = {name: one["digest"] for name, one in inputs.items()}
     plan = make_plan(config, digests, attrs.get("records", {}), store.has_image, force, VERSION)
@@ -252,17 +258,27 @@ def find_largest_tile(ready: Field, chunk: int) -> int:
     return max([chunk, *cells])
 
 
-def _check_owner(
-    config: Config, directory: Path, store: FieldStore, attrs: Mapping[str, Any]
-) -> None:
-    """Refuse a directory that is none, and a store that holds another galaxy."""
-    existing = next(path for path in (directory, *directory.parents) if path.exists())
+def _require_directory(directory: Path, remedy: str) -> None:
+    """Refuse a directory that is none, or that none could be."""
+    longest = max(directory.parts, key=lambda part: len(os.fsencode(part)))
+    if len(os.fsencode(longest)) > LONGEST_NAME:
+        message = (
+            f"{directory}: names of at most {LONGEST_NAME} bytes are needed, found one of "
+            f"{len(os.fsencode(longest))}: {remedy}"
+        )
+        raise InputError(message)
+    # Unlike `Path.exists`, this takes names that no file can have.
+    existing = next(path for path in (directory, *directory.parents) if os.path.exists(path))
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         message = (
             f"{directory}: a directory that can be written is needed, found that {existing} "
-            f"{'cannot be written' if existing.is_dir() else 'is a file'}: give another with --out"
+            f"{'cannot be written' if existing.is_dir() else 'is a file'}: {remedy}"
         )
         raise InputError(message)
+
+
+def _check_owner(config: Config, store: FieldStore, attrs: Mapping[str, Any]) -> None:
+    """Refuse a store that holds another galaxy."""
     owner = attrs.get("galaxy", config.galaxy)
     if owner != config.galaxy:
         message = (

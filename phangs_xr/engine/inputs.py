@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -79,11 +80,11 @@ def check_inputs(config: Config, images: Mapping[str, xr.DataArray]) -> list[str
     """
     for name, image in images.items():
         if "wcs" not in image.coords:
-            reason = image.attrs.get("wcs_problem", "no wcs")
+            reason = image.attrs.get("wcs_problem", "it was dropped")
             message = (
                 f"{name}: a celestial WCS (CTYPE RA---TAN or the like) is needed, found none in "
-                f"{image.attrs['source']}: give an image that says where on the sky it lies "
-                f"({reason})"
+                f"{image.attrs['source']} ({reason}): give an image that says where on the sky it "
+                f"lies"
             )
             raise InputError(message)
     remarks = [
@@ -189,13 +190,12 @@ def _measure_offset(tile: Tile, shape: tuple[int, int]) -> float:
 
 
 def _digest_input(name: str, one: Input, known: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        status = one.path.stat()
-    except FileNotFoundError:
-        message = f"{name}: expected a file, found none at {one.path}: correct the path"
-        raise InputError(message) from None
-    if not one.path.is_file():
+    if os.path.isdir(one.path):
         raise InputError(f"{name}: expected a file, found a directory at {one.path}: name the file")
+    if not os.path.isfile(one.path):  # which, unlike `Path.is_file`, takes any name
+        message = f"{name}: expected a file, found none at {one.path}: correct the path"
+        raise InputError(message)
+    status = one.path.stat()
     found = {"path": str(one.path), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
     same = all(known.get(key) == value for key, value in found.items())
     content = known["sha256"] if same else _digest_file(one.path)

@@ -2,7 +2,7 @@
 
 import logging
 import os
-import warnings
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from astropy.io import fits
-from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
-from phangs_xr.errors import InputError, blame_input
+from phangs_xr.errors import InputError, refuse_damaged
 from phangs_xr.io.check_fits import check_fits
 from phangs_xr.io.fits_target import FitsTarget, build_header, write_fits
+from phangs_xr.io.silence_astropy import silence_astropy
 from phangs_xr.photometry.units import normalise_units
 from phangs_xr.sky.grid import Grid
 from phangs_xr.sky.wcs import find_idle_sip, format_wcs
@@ -42,6 +42,10 @@ _ROWS = 500
 """Rows of a chunk where the file is compressed row by row: a chunk must span the full width."""
 
 _SUFFIXES = (".fits", ".fit", ".fits.gz", ".fits.fz")
+
+
+_KEYWORD = re.compile(r"[A-Z0-9_-]{1,8}")
+_WELL_FORMED = re.compile(r"COMMENT |HISTORY |CONTINUE|HIERARCH|        |[A-Z0-9_-]+ *(?<=^.{8})= ")
 
 
 class FitsBackend(BackendEntrypoint):
@@ -72,9 +76,9 @@ class FitsBackend(BackendEntrypoint):
         -------
         Dataset
             The variable `image` with dims `y`, `x`, its pixel coordinates, `wcs` if the header
-            has a celestial one (else the attribute `wcs_problem` says why not), and the attributes
-            `units` and `fits_header`. Axes of length 1 before the two are dropped; cards that
-            nobody can read are left out.
+            has a celestial one, and the attributes `units`, `fits_header` and, without `wcs`, why
+            not: `wcs_problem`. Axes of length 1 before the two are dropped. A card that cannot be
+            parsed is text in `fits_header`.
 
         Raises
         ------
@@ -83,19 +87,20 @@ class FitsBackend(BackendEntrypoint):
             image.
         """
         path = _get_path(filename_or_obj)
-        with blame_input("a FITS image", str(path), "check that the file is complete"):
+        with _read_from(path):
             stored = _find_image(path, hdu)
-        coords, problem = _make_coords(stored)
         image = xr.Variable(
             ("y", "x"),
             indexing.LazilyIndexedArray(stored.array),
             {
                 "units": normalise_units(str(stored.header.get("BUNIT", ""))),
                 "fits_header": stored.text,
-                **({"wcs_problem": problem} if problem else {}),
             },
             {"preferred_chunks": stored.chunks},
         )
+        coords, problem = _make_coords(stored)
+        if problem:
+            image.attrs["wcs_problem"] = problem
         dataset = xr.Dataset({"image": image}, coords)
         dropped = [drop_variables] if isinstance(drop_variables, str) else drop_variables or []
         return dataset.drop_vars(dropped, errors="ignore")
@@ -143,15 +148,26 @@ class FitsArray(BackendArray):
         )
 
     def _read(self, key: tuple[int | slice, ...]) -> NDArray[Any]:
-        where = f"those of HDU {self.hdu} of {self.path}"
-        with blame_input("pixels that can be read", where, "copy or download the file again"):
-            if self.offset is None:
-                with fits.open(self.path, memmap=False) as hdus:
-                    whole = (0,) * self.dropped + key
-                    return np.asarray(hdus[self.hdu].section[whole], dtype=self.dtype)
-            stored = self.dtype.newbyteorder(">")
-            pixels = np.memmap(self.path, stored, "r", self.offset, self.shape)
-            return np.array(pixels[key], dtype=self.dtype)
+        with refuse_damaged(f"pixels in HDU {self.hdu} of {self.path}"):
+            # Not the time of change, which another machine may see otherwise.
+            size = _get_stamp(self.path)[1]
+            if size != self.stamp[1]:
+                raise InputError(
+                    f"expected {self.stamp[1]} bytes in {self.path} as when it was opened, found "
+                    f"{size}: it has changed since, open it again"
+                )
+            # What overflows in damaged pixels is as good as any other number in them.
+            with silence_astropy(), np.errstate(all="ignore"):
+                return self._read_pixels(key)
+
+    def _read_pixels(self, key: tuple[int | slice, ...]) -> NDArray[Any]:
+        if self.offset is None:
+            with fits.open(self.path, memmap=False) as hdus:
+                whole = (0,) * self.dropped + key
+                return np.asarray(hdus[self.hdu].section[whole], dtype=self.dtype)
+        stored = self.dtype.newbyteorder(">")
+        pixels = np.memmap(self.path, stored, "r", self.offset, self.shape)
+        return np.array(pixels[key], dtype=self.dtype)
 
 
 @dataclass(frozen=True)
@@ -171,19 +187,22 @@ def _get_path(path: str | os.PathLike[str]) -> Path:
             f"expected the path of a FITS file, found {type(path).__name__}: give a str or a Path"
         )
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # which, unlike `Path.is_file`, takes any name
         raise InputError(f"expected a FITS file, found no file {path}: check the path")
     return path
 
 
 @contextmanager
-def _open(path: Path, **options: Any) -> Iterator[list[Any]]:
-    """Open a file and find all its HDUs, no pixels."""
-    with warnings.catch_warnings():
-        # What astropy warns of is either mended by it or refused here, with words.
-        warnings.simplefilter("ignore", AstropyWarning)
-        with fits.open(path, **options) as hdus:
-            yield list(hdus)
+def _read_from(path: Path) -> Iterator[None]:
+    """Read a file's headers: the one place where damage to them is told of."""
+    check_fits(path)
+    with refuse_damaged(f"FITS headers in {path}"), silence_astropy():
+        yield
+
+
+def _get_stamp(path: str | Path) -> tuple[int, int]:
+    state = os.stat(path)
+    return state.st_mtime_ns, state.st_size
 
 
 def list_hdus(path: str | os.PathLike[str]) -> list[str]:
@@ -205,20 +224,17 @@ def list_hdus(path: str | os.PathLike[str]) -> list[str]:
         If the file is missing or no FITS.
     """
     path = _get_path(path)
-    check_fits(path)
-    with blame_input("a FITS file", str(path), "check that it is complete"), _open(path) as hdus:
+    with _read_from(path), fits.open(path) as hdus:
         return [hdu.name for hdu in hdus]
 
 
 def _find_image(path: Path, wanted: int | str | None) -> _StoredImage:
-    check_fits(path)
-    with _open(path) as hdus, _open(path, disable_image_compression=True) as raw_hdus:
-        number = _choose(path, hdus, wanted)
+    with fits.open(path) as hdus, fits.open(path, disable_image_compression=True) as raw_hdus:
+        number = _choose(path, list(hdus), wanted)
         hdu, raw = hdus[number], raw_hdus[number]
         with path.open("rb") as file:
             readable_in_place = file.read(6) == b"SIMPLE"
-        plain = readable_in_place and "ZIMAGE" not in raw.header and not _is_scaled(hdu)
-        state = path.stat()
+        plain = readable_in_place and not isinstance(raw, fits.BinTableHDU) and not _is_scaled(hdu)
         shape = hdu.shape[-2:]
         array = FitsArray(
             str(path.absolute()),
@@ -226,11 +242,10 @@ def _find_image(path: Path, wanted: int | str | None) -> _StoredImage:
             shape,
             _get_dtype(hdu),
             raw.fileinfo()["datLoc"] if plain else None,
-            (state.st_mtime_ns, state.st_size),
+            _get_stamp(path),
             len(hdu.shape) - 2,
         )
-        header = _keep_readable(hdu.header, path)
-        return _StoredImage(array, header, _suggest_chunks(raw.header, shape))
+        return _StoredImage(array, _clean_cards(hdu.header), _suggest_chunks(raw, shape))
 
 
 def _choose(path: Path, hdus: Sequence[Any], wanted: int | str | None) -> int:
@@ -263,34 +278,40 @@ def _choose(path: Path, hdus: Sequence[Any], wanted: int | str | None) -> int:
 
 def _is_flat_image(hdu: Any) -> bool:
     """Tell whether an HDU holds one image; axes of length 1 before its two are none."""
-    # Of an HDU that astropy cannot type it knows no shape.
-    if not isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU):
+    if not _is_image(hdu) or len(hdu.shape) < 2 or 0 in hdu.shape:
         return False
-    shape = hdu.shape
-    return len(shape) >= 2 and 0 not in shape and all(size == 1 for size in shape[:-2])
+    return all(size == 1 for size in hdu.shape[:-2])
+
+
+def _is_image(hdu: Any) -> bool:
+    """Tell images from tables, and from what astropy cannot type."""
+    return bool(getattr(hdu, "is_image", False)) and hasattr(hdu, "shape")
 
 
 def _describe(hdu: Any) -> str:
-    if isinstance(hdu, fits.BinTableHDU | fits.TableHDU):
-        return "a table"
-    if not isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU):
-        return "what is neither image nor table"
+    if not _is_image(hdu):
+        return "a table" if isinstance(hdu, fits.BinTableHDU | fits.TableHDU) else "no image"
     return f"an image of shape {hdu.shape}" if hdu.shape else "no data"
 
 
-def _keep_readable(header: fits.Header, path: Path) -> fits.Header:
-    """Return a header without the cards that astropy cannot parse or write again."""
-    kept, lost = [], []
-    for card in header.cards:
-        try:
-            fits.Header([card]).tostring()
-        except Exception:
-            lost.append(card.keyword)
-        else:
-            kept.append(card)
-    if lost:
-        _log.warning("%s: cards that cannot be read are left out: %s", path, ", ".join(lost))
-    return fits.Header(kept)
+def _clean_cards(header: fits.Header) -> fits.Header:
+    """Return cards that parse without a word: of others the value is text, or all is a comment."""
+    return fits.Header([_clean_card(re.sub(r"[^ -~]", "?", card.image)) for card in header.cards])
+
+
+def _clean_card(text: str) -> fits.Card:
+    card = fits.Card.fromstring(text)
+    try:
+        # Astropy parses a card when it is asked, and not before.
+        keyword, value, comment = card.keyword, card.value, card.comment
+    except fits.VerifyError:
+        keyword, value, comment = text[:8].rstrip().upper(), text[8:].strip("= "), ""
+    else:
+        if _WELL_FORMED.match(text):
+            return card
+    if _KEYWORD.fullmatch(keyword) and "=" in text:
+        return fits.Card(keyword, value, comment)
+    return fits.Card("COMMENT", text.rstrip()[:72])
 
 
 def _is_scaled(hdu: Any) -> bool:
@@ -309,11 +330,12 @@ def _get_dtype(hdu: Any) -> np.dtype[Any]:
     return native
 
 
-def _suggest_chunks(raw_header: fits.Header, shape: tuple[int, int]) -> dict[str, int]:
+def _suggest_chunks(raw: Any, shape: tuple[int, int]) -> dict[str, int]:
     """Chunks for `chunks={}`; xarray warns of others that split them, so none where all fit."""
     sides = CHUNK, CHUNK
-    if "ZTILE1" in raw_header:
-        sides = int(raw_header.get("ZTILE2", 1)), int(raw_header["ZTILE1"])
+    # In the header of an image that is not compressed, the card means nothing.
+    if isinstance(raw, fits.BinTableHDU) and "ZTILE1" in raw.header:
+        sides = int(raw.header.get("ZTILE2", 1)), int(raw.header["ZTILE1"])
         if sides[1] >= shape[1]:
             sides = -(-_ROWS // sides[0]) * sides[0], shape[1]
     return {
@@ -322,18 +344,19 @@ def _suggest_chunks(raw_header: fits.Header, shape: tuple[int, int]) -> dict[str
 
 
 def _make_coords(stored: _StoredImage) -> tuple[dict[str, xr.Variable], str]:
-    """Return the coordinates of an image, and why `wcs` is not among them if it is not."""
+    """Return the coordinates, without `wcs` if it cannot be read, and why it cannot."""
     if find_idle_sip(stored.header):
-        _log.warning(
+        _log.info(
             "%s: SIP coefficients are left in a header whose CTYPE (%s, %s) does not ask for them: "
             "not applied",
             *(stored.array.path, stored.header.get("CTYPE1"), stored.header.get("CTYPE2")),
         )
-    text = problem = ""
+    text, problem = "", ""
     try:
         text = format_wcs(stored.header)
     except InputError as error:
         problem = str(error)
+        _log.debug("%s is opened without wcs: %s", stored.array.path, error)
     coords = Grid(text, 0.0, 0.0, 1.0, 1.0, stored.array.shape).coords()
     if not text:
         del coords["wcs"]

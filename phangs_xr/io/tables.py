@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,14 @@ import numpy as np
 import xarray as xr
 from astropy import units as u
 from astropy.io import fits
+from astropy.io.registry import IORegistryError
 from astropy.table import Column, Table
-from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
-from phangs_xr.errors import InputError, blame_input
+from phangs_xr.errors import InputError, refuse_damaged
 from phangs_xr.io.check_fits import check_fits
-from phangs_xr.photometry.units import normalise_units
+from phangs_xr.io.silence_astropy import silence_astropy
+from phangs_xr.photometry.units import is_endless, normalise_units
 
 _log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ def read_catalogue(path: str | os.PathLike[str], galaxy: str, *, hdu: int | str 
     table = _drop_nameless(table, identity, path)
     columns: dict[str, xr.Variable] = {}
     for column in table.itercols():
-        if not isinstance(column, Column) or column.ndim > 1:
+        if not isinstance(column, Column) or column.ndim > 1 or column.dtype.kind == "O":
             _log.info(
                 "left out column %s of %s: it has more than one value a row", column.info.name, path
             )
@@ -122,26 +122,15 @@ def _drop_nameless(table: Table, identity: str, path: Path) -> Table:
 
 
 def _read_table(path: Path, hdu: int | str) -> Table:
-    if not path.is_file():
+    if not os.path.isfile(path):  # which, unlike `Path.is_file`, takes any name
         raise InputError(f"expected a nebula catalogue, found no file {path}: check the path")
-    remedy = "check that it is complete"
-    with (
-        blame_input("a nebula catalogue", str(path), remedy),
-        warnings.catch_warnings(),
-    ):
-        # Units that astropy cannot read are left out below; nothing else it warns of matters.
-        warnings.simplefilter("ignore", AstropyWarning)
-        if _is_fits(path):
-            check_fits(path)
-            table = _read_fits_table(path, hdu)
-        else:
-            table = _read_other_table(path)
-        if not len(set(map(str, table.colnames))) == len(table.colnames):
-            raise InputError(
-                f"expected one column of each name in {path}, found {table.colnames[:12]}: "
-                f"rename them"
-            )
-        return table
+    # Units that astropy cannot read are left out below; nothing else it warns of matters.
+    if _is_fits(path):
+        check_fits(path)
+        with refuse_damaged(f"a table in HDU {hdu!r} of {path}"), silence_astropy():
+            return _read_fits_table(path, hdu)
+    with refuse_damaged(f"a nebula catalogue in {path}"), silence_astropy():
+        return _read_other_table(path)
 
 
 def _is_fits(path: Path) -> bool:
@@ -159,11 +148,22 @@ def _read_fits_table(path: Path, hdu: int | str) -> Table:
                 f"give a nebula catalogue"
             )
         if isinstance(hdus[number], fits.BinTableHDU | fits.TableHDU):
+            _require_units(path, hdus[number].columns)
             return Table.read(hdus, hdu=number, mask_invalid=False)
     raise InputError(
         f"expected a FITS table in HDU {hdu!r} of {path}, found no table there: "
         f"give a nebula catalogue"
     )
+
+
+def _require_units(path: Path, columns: fits.ColDefs) -> None:
+    """Refuse units that astropy would never be done with."""
+    for number, unit in enumerate(columns.units, 1):
+        if is_endless(str(unit)):
+            raise InputError(
+                f"expected TUNIT{number} to be a unit in {path}, found {unit!r}: mend its header, "
+                f"or copy or download the file again"
+            )
 
 
 def _find_name(name: str, names: list[str]) -> int | None:
@@ -175,6 +175,11 @@ def _read_other_table(path: Path) -> Table:
     """Read a table in any format that astropy knows by the file's name or content."""
     try:
         return Table.read(path)
+    except IORegistryError as error:
+        raise InputError(
+            f"expected a nebula catalogue in a format of tables that astropy knows, found {path}: "
+            f"give it as FITS, ECSV, CSV or VOTable, with that ending"
+        ) from error
     except ModuleNotFoundError as error:
         # Parquet and HDF5 are read by packages that not everyone has.
         raise InputError(

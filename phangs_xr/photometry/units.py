@@ -19,7 +19,13 @@ _SECOND = (
 )
 _COUNTED = re.compile(rf"(electron|e-|e|count|cnt|ct|dn|adu)s?(?P<rate>{_SECOND})?", re.I)
 _COUNTS_PER_SECOND = re.compile(r"cps", re.I)
+_ENDLESS = re.compile(r"(\*\*|\^|10\s*\+)[\s(+]*\d{4}")
 _WORDS = {"e": "electron", "c": "count", "d": "adu", "a": "adu"}
+
+
+def is_endless(text: str) -> bool:
+    """Tell whether astropy would work out a power of so many digits that it never ends."""
+    return _ENDLESS.search(text) is not None
 
 
 def normalise_units(text: str) -> str:
@@ -41,6 +47,8 @@ def normalise_units(text: str) -> str:
     elif counted := _COUNTED.fullmatch(bare):
         # Here a capital S is seconds; to astropy it is siemens.
         bare = _WORDS[counted[1][0].lower()] + (" / s" if counted["rate"] else "")
+    if is_endless(bare):
+        return ""
     try:
         with warnings.catch_warnings():
             # Several slashes in a row are discouraged, yet their meaning is fixed.

@@ -10,17 +10,23 @@ from typing import Any
 import numpy as np
 from astropy.coordinates import ICRS, BaseCoordinateFrame
 from astropy.io import fits
-from astropy.utils.exceptions import AstropyWarning
-from astropy.wcs import WCS, Sip
+from astropy.wcs import WCS, FITSFixedWarning, Sip
 from astropy.wcs.utils import wcs_to_celestial_frame
 from numpy.typing import NDArray
 
-from phangs_xr.errors import InputError, blame_input
+from phangs_xr.errors import InputError, refuse_damaged
+from phangs_xr.sky.check_cards import check_cards
 
 _ICRS = ("RA", "ICRS or FK5 J2000", 2000.0)
 
 _SEARCH_TOLERANCE = 1e-3
 """Pixels by which a position found through a distortion may miss; others did not converge."""
+
+_SMALLEST, _LARGEST = 1e-9, 90.0
+"""Sides of pixels [deg]."""
+
+_LONGEST = 1000.0
+"""How many times as long as wide a pixel may be."""
 
 _SIP = re.compile(r"[AB]P?_(ORDER|DMAX|\d_\d)")
 
@@ -56,9 +62,14 @@ def format_wcs(source: fits.Header | WCS) -> str:
         If the two pixel axes are not the two axes of a celestial system, or if they are
         distorted otherwise than by SIP polynomials.
     """
-    wcs = _read_celestial(source)
-    text = "\n".join(format_card(key, value) for key, value in _list_cards(wcs))
-    _require_same_sky(wcs, parse_wcs(text))
+    with refuse_damaged("a celestial WCS in the header"):
+        if isinstance(source, fits.Header):
+            source = _drop_idle_sip(source)
+            check_cards(source)
+        wcs = _read_celestial(source)
+        _require_pixels(wcs)
+        text = "\n".join(format_card(key, value) for key, value in _list_cards(wcs))
+        _require_same_sky(wcs, parse_wcs(text))
     return text
 
 
@@ -107,22 +118,14 @@ def _read_text(text: str) -> WCS:
 
 
 def _read_celestial(source: fits.Header | WCS) -> WCS:
-    with (
-        blame_input("a celestial WCS in the header", "none that can be read", "mend its keywords"),
-        warnings.catch_warnings(),
-    ):
-        # Real headers hold obsolete keywords, which astropy mends and warns of; of damaged ones
-        # numpy warns, too.
-        warnings.simplefilter("ignore", AstropyWarning)
-        warnings.simplefilter("ignore", RuntimeWarning)
-        wcs = source.deepcopy() if isinstance(source, WCS) else WCS(_drop_idle_sip(source))
+    with warnings.catch_warnings():
+        # Real headers hold obsolete keywords, which astropy mends and warns of.
+        warnings.simplefilter("ignore", FITSFixedWarning)
+        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
+        wcs = source.deepcopy() if isinstance(source, WCS) else WCS(source)
         found = wcs.has_celestial and {wcs.wcs.lng, wcs.wcs.lat} == {0, 1}
         wcs = wcs.celestial if found and wcs.naxis != 2 else wcs
         wcs.wcs.set()
-        if found:
-            _require_numbers(wcs)
-            # RADESYS may name no frame.
-            get_astropy_frame(wcs)
     if not found:
         axes = ", ".join(str(axis) or "none" for axis in wcs.wcs.ctype)
         raise InputError(
@@ -130,17 +133,6 @@ def _read_celestial(source: fits.Header | WCS) -> WCS:
             f"found axes {axes}: add the WCS to the header"
         )
     return wcs
-
-
-def _require_numbers(wcs: WCS) -> None:
-    """Refuse a system whose numbers are none, or whose pixels have no area."""
-    matrix = wcs.pixel_scale_matrix
-    numbers = np.concatenate([matrix.ravel(), wcs.wcs.crval, wcs.wcs.crpix])
-    if not np.isfinite(numbers).all() or not 0 < abs(np.linalg.det(matrix)) < math.inf:
-        raise InputError(
-            f"expected finite CRVAL, CRPIX and a CD (or PC, CDELT) matrix with an inverse, found "
-            f"{wcs.wcs.crval.tolist()}, {wcs.wcs.crpix.tolist()}, {matrix.tolist()}: mend them"
-        )
 
 
 def find_idle_sip(header: fits.Header) -> bool:
@@ -158,14 +150,32 @@ def _drop_idle_sip(header: fits.Header) -> fits.Header:
         return header
     kept = fits.Header([card for card in header.cards if not _SIP.fullmatch(card.keyword)])
     for axis in (1, 2):
-        # With one axis alone it is no distortion either.
-        kept[f"CTYPE{axis}"] = str(kept.get(f"CTYPE{axis}", "")).strip().removesuffix("-SIP")
+        if str(kept.get(f"CTYPE{axis}", "")).strip().endswith("-SIP"):
+            # With one axis alone it is no distortion either.
+            kept[f"CTYPE{axis}"] = str(kept[f"CTYPE{axis}"]).strip().removesuffix("-SIP")
     return kept
+
+
+def _require_pixels(wcs: WCS) -> None:
+    """Refuse a matrix without inverse, pixels of no size of this world, and unknown systems."""
+    # Wcslib puts 1 deg for an axis whose row of the matrix is zero.
+    area = abs(float(np.linalg.det(wcs.pixel_scale_matrix)))
+    sides = np.linalg.norm(wcs.pixel_scale_matrix, axis=0)
+    whole = _SMALLEST**2 <= area <= _LARGEST**2 and sides.max() <= _LONGEST * sides.min()
+    if not whole:
+        raise InputError(
+            f"expected pixels of {_SMALLEST:g} to {_LARGEST:g} deg on the sky, found "
+            f"{sides[0]:g} by {sides[1]:g} by the matrix (CDi_j, or CDELTi with PCi_j): mend it"
+        )
+    # Astropy knows by RADESYS which frame it is, or raises.
+    if wcs.wcs.lngtyp == "RA":
+        get_astropy_frame(wcs)
 
 
 def _require_same_sky(wcs: WCS, kept: WCS) -> None:
     """Refuse distortions that the canonical cards cannot hold: look-up tables, TPV and the like."""
-    width, height = wcs.pixel_shape or (1000, 1000)
+    # A card NAXIS3 may be left over in the header of an image.
+    width, height = (wcs.pixel_shape or (1000, 1000))[:2]
     cols, rows = np.array([0.0, width, 0.3 * width]), np.array([0.0, height, 0.8 * height])
     whole, found = (np.stack(pixel_to_sky(system, rows, cols)) for system in (wcs, kept))
     scale = math.sqrt(abs(np.linalg.det(kept.pixel_scale_matrix)))

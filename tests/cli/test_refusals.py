@@ -49,6 +49,71 @@ def test_run__truncated(field, tmp_path, capsys):
     assert "cont_f814w_sci.fits" in refuse(capsys, tmp_path, "run", field)
 
 
+@pytest.mark.parametrize(
+    ("name", "hdu", "cards", "words"),
+    [
+        ("narrow_f658n_sci", 0, {"RADESYS": "FOO"}, r"narrow: .*narrow_f658n_sci.fits \(.*frame"),
+        (
+            "cont_f555w_sci",
+            0,
+            {"CRVAL1": "abc"},
+            r"continuum1: .*f555w_sci.fits \(expected CRVAL1",
+        ),
+        ("cont_f814w_sci", 0, {"CD1_1": 0.0}, "continuum2: .*f814w_sci.fits .* by the matrix"),
+        ("NGC0628-0.92asec_MAPS", 1, {"CRPIX1": 1j}, r"muse: .*MAPS.fits \(expected CRPIX1 to be"),
+        (
+            "narrow_f658n_sci",
+            0,
+            {"PHOTFLAM": "1.9e-18"},
+            r"PHOTFLAM .* found '1.9e-18' in .*nar",
+        ),
+        ("narrow_f658n_sci", 0, {"PHOTFLAM": 1j}, r"PHOTFLAM .* found 1j in .*narrow"),
+        ("NGC0628-0.92asec_MAPS", 1, {"EXTNAME": ""}, "HA6562_FLUX"),
+    ],
+)
+def test_run__damaged_cards(field, tmp_path, capsys, name, hdu, cards, words):
+    edit(field, name, hdu, **cards)
+    line = refuse(capsys, tmp_path, "run", field, "--out", tmp_path / "out")
+    assert re.search(words, line)
+
+
+def test_run__damaged_catalogue(field, tmp_path, capsys):
+    (field.parent / "data" / "c.fits").write_bytes(b"SIMPLE  =                    T".ljust(2880))
+    field.write_text(field.read_text() + 'nebula_catalogue = "data/c.fits"\n')
+    line = refuse(capsys, tmp_path, "run", field)
+    assert re.search("expected an END card in the header of HDU 0 of .*c.fits", line)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\\u0000b"])
+@pytest.mark.parametrize("key", ["star_mask", "nebula_catalogue"])
+def test_run__name_that_no_file_can_have(field, tmp_path, capsys, key, name):
+    field.write_text(field.read_text() + f'{key} = "{name}"\n')
+    assert re.search("expected a .*found no", refuse(capsys, tmp_path, "run", field))
+
+
+@pytest.mark.parametrize("place", [("--threads", "2"), ("--workers", "2")])
+def test_run__damaged_pixels_that_are_read_late(field, tmp_path, capfd, monkeypatch, place):
+    """Tiles that no check looks at beforehand: the run itself meets them, in its tasks."""
+    monkeypatch.setattr("phangs_xr.engine.inputs._LOOK_CHUNK", 40)
+    path = field.parent / "data" / "narrow_f658n_sci.fits"
+    with fits.open(path) as hdus:
+        pixels, header = hdus[0].data.copy(), hdus[0].header.copy()
+    tiles = fits.CompImageHDU(pixels, header, tile_shape=(20, 20))
+    fits.HDUList([fits.PrimaryHDU(), tiles]).writeto(path, overwrite=True)
+    with fits.open(path, disable_image_compression=True) as hdus:
+        stored = hdus[1].header
+        rows = stored["NAXIS1"] * stored["NAXIS2"]
+        end = hdus[1].fileinfo()["datLoc"] + rows + stored["PCOUNT"]
+    content = path.read_bytes()
+    path.write_bytes(content[: end - 3000] + b"\xff" * 3000 + content[end:])
+    assert call("plan", field, "--quiet") == 0
+    capfd.readouterr()
+    assert call("run", field, "--out", tmp_path / "out", "--chunk", "100", "--quiet", *place) == 2
+    line = capfd.readouterr().err
+    assert re.search(r"expected pixels in HDU 1 of .*narrow_f658n_sci.fits, found it damaged", line)
+    assert line.count("\n") == 1, line
+
+
 def test_run__no_image(field, tmp_path, capsys):
     path = field.parent / "data" / "narrow_f658n_sci.fits"
     fits.PrimaryHDU().writeto(path, overwrite=True)
@@ -142,7 +207,7 @@ def test_run__unknown_forced_step(field, tmp_path, capsys):
     assert "smooth_hst" in line
 
 
-@pytest.mark.parametrize("galaxy", ["../ngc0628", "a/b", ""])
+@pytest.mark.parametrize("galaxy", ["../ngc0628", "a/b", "", "x" * 151, "é" * 76])
 def test_run__galaxy_with_a_path_separator(field, tmp_path, capsys, galaxy):
     field.write_text(field.read_text().replace('"ngc0628"', f'"{galaxy}"'))
     assert "plain name" in refuse(capsys, tmp_path, "run", field)
@@ -249,13 +314,49 @@ def test_command_line__places_to_work_do_not_combine(field, tmp_path, capsys, co
     ("old", "new", "expected"),
     [
         ("[inputs]", '[output]\nstore = "maps"\n[inputs]', r"ends in \.zarr, found 'maps'"),
+        ("[inputs]", '[output]\nstore = "file://"\n[inputs]', r"ends in \.zarr, found 'file://'"),
+        ("[inputs]", '[output]\nstore = "a\\u0000.zarr"\n[inputs]', r"ends in \.zarr, .*x00"),
+        (
+            "[inputs]",
+            f'[output]\nstore = "{"x" * 251}.zarr"\n[inputs]',
+            "at most 255 bytes are needed, found one of 256",
+        ),
+        ("[inputs]", '[output]\nstore = "field.toml/a.zarr"\n[inputs]', r"field\.toml is a file"),
         ("[inputs]", "[options.convert_units]\nthroughput = 5\n[inputs]", "throughput should be"),
+        ("galaxy", f"{'1' * 5000} = 1\ngalaxy = {'1' * 5000}\n#", "expected TOML, found: Exceeds"),
+        ("galaxy", f"a = {'[' * 5000}\ngalaxy", "expected TOML, found: maximum recursion"),
         ("[inputs]", '[inputs]\nnebula_catalogue = "data"', "expected a file, found a directory"),
     ],
 )
 def test_run__unusable_configuration(field, tmp_path, capsys, old, new, expected):
     field.write_text(field.read_text().replace(old, new))
     assert re.search(expected, refuse(capsys, tmp_path, "run", field))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "",
+        "6580 1\n",
+        "6580 1\n6570 1\n",
+        "6580 nan\n6590 1\n",
+        "6580 0\n6590 0\n",
+        "1 -1\n2 -1\n",
+        "-1e308 1\n1e308 1\n",
+    ],
+)
+def test_run__throughput_that_is_no_curve(field, tmp_path, capsys, rows):
+    (tmp_path / "curve.dat").write_text(rows)
+    field.write_text(field.read_text() + '[options.convert_units]\nthroughput = "curve.dat"\n')
+    line = refuse(capsys, tmp_path, "run", field)
+    assert f"found curve.dat of {rows.count(chr(10))} rows" in line
+
+
+def test_run__directory_whose_name_is_too_long(field, tmp_path, capsys):
+    line = refuse(capsys, tmp_path, "run", field, "--out", tmp_path / ("x" * 300))
+    assert (
+        "names of at most 255 bytes are needed, found one of 300: give another with --out" in line
+    )
 
 
 def test_run__configuration_that_cannot_be_read(field, tmp_path, capsys):

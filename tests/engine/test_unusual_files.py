@@ -252,7 +252,8 @@ def test_format_that_needs_a_package_is_refused_with_its_name(field, tmp_path, c
 def test_catalogue_in_no_format_is_refused(field, tmp_path, capsys):
     (field.parent / "data" / "c.dat").write_bytes(bytes(range(200)))
     add(field, "nebula_catalogue", "data/c.dat")
-    assert "expected a nebula catalogue, found " in refuse(capsys, tmp_path, "run", field)
+    line = refuse(capsys, tmp_path, "run", field)
+    assert "expected a nebula catalogue in a format of tables that astropy knows, found " in line
 
 
 @pytest.mark.parametrize(

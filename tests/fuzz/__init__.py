@@ -1,1 +1,1 @@
-"""Files and configurations damaged at random: every one is used, or told in one line."""
+"""Damaged files and configurations, at random: each is used or told of in one line."""

@@ -9,17 +9,20 @@ import tracemalloc
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import dask
 import numpy as np
 import pytest
 import xarray as xr
 from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
 from astropy.wcs import WCS
 from dask.base import tokenize
 
 from phangs_xr.errors import GridError, InputError
-from phangs_xr.io.fits import FitsBackend, list_hdus
+from phangs_xr.io.fits import FitsArray, FitsBackend, list_hdus
+from phangs_xr.io.silence_astropy import silence_astropy
 from tests.fits_files import SHAPE, make_header, make_pixels, make_plain, read_truth, write
 
 
@@ -220,10 +223,10 @@ def test_open_dataset__refuses_what_is_no_image(tmp_path):
         xr.open_dataset(tmp_path / "none.fits")
     text = tmp_path / "text.fits"
     text.write_text("not FITS at all\n" * 500)
-    with pytest.raises(InputError, match=r"a FITS file, found .*text.fits, which does not"):
+    with pytest.raises(InputError, match=r"expected a FITS file, found .*text.fits \(No SIMPLE"):
         xr.open_dataset(text)
     text.write_bytes(b"")
-    with pytest.raises(InputError, match=r"a FITS file, found .*text.fits, which does not"):
+    with pytest.raises(InputError, match=r"expected a FITS file, found .*text.fits \(Empty"):
         xr.open_dataset(text)
     cube = write(tmp_path / "cube.fits", fits.PrimaryHDU(np.zeros((2, 3, 4))))
     with pytest.raises(InputError, match=r"image in .*cube.fits, found none .*0 PRIMARY\): give"):
@@ -236,8 +239,10 @@ def test_open_dataset__refuses_what_is_no_image(tmp_path):
 def test_open_dataset__refuses_a_truncated_file(stored):
     size = stored.stat().st_size
     os.truncate(stored, size - 2880 - 1)
-    message = rf"expected at least \d+ bytes in .*image.fits by HDU \d, found {size - 2881}: "
-    with pytest.raises(InputError, match=message + "the file is truncated"):
+    message = (
+        rf"expected at least \d+ bytes in .*image.fits by the header of HDU \d, found {size - 2881}"
+    )
+    with pytest.raises(InputError, match=message + ": the file is truncated"):
         xr.open_dataset(stored)
 
 
@@ -246,6 +251,171 @@ def test_open_dataset__refuses_a_truncated_gzip_file(tmp_path):
     os.truncate(path, path.stat().st_size // 2)
     with pytest.raises(InputError, match=r"expected a FITS file, found .*a.fits.gz \(.*complete"):
         xr.open_dataset(path)
+
+
+def set_card(path: Path, old: bytes, card: bytes, count: int = 1) -> None:
+    """Replace the card that begins with some bytes by others."""
+    content = path.read_bytes()
+    for _ in range(count):
+        place = content.index(old)
+        content = content[:place] + card.ljust(80) + content[place + 80 :]
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("card", "keyword", "value"),
+    [
+        (b"BUNIT   = 'unclosed / text", "BUNIT", "'unclosed"),
+        (b"BUNIT   = 'a' b", "BUNIT", "'a' b"),
+        (b"BUNIT   = 'e\xe9/s'", "BUNIT", "e?/s"),
+        (b"BUNIT   = 1.2.3", "BUNIT", "1.2.3"),
+        (b"BUNIT   = (1.0, 2.0)", "BUNIT", 1 + 2j),
+        (b"bunit   = 'Jy'", "BUNIT", "Jy"),
+        (b"B\xff\x01IT   = 'Jy'", "COMMENT", "B??IT   = 'Jy'"),
+        (b"BUNIT     'Jy'", "COMMENT", "BUNIT     'Jy'"),
+    ],
+)
+def test_open_dataset__keeps_damaged_cards_as_text(plain, card, keyword, value):
+    truth = read_truth(plain)
+    set_card(plain, b"BUNIT ", card)
+    image = xr.open_dataset(plain).image
+    with warnings.catch_warnings():
+        # Others parse the text again.
+        warnings.simplefilter("error")
+        header = fits.Header.fromstring(image.fits_header, sep="\n")
+        found = header[keyword]
+        _ = header["PHOTFLAM"], header["HISTORY"]
+    assert value in found if keyword == "COMMENT" else found == value
+    np.testing.assert_array_equal(image, truth)
+
+
+def test_open_dataset__says_why_there_is_no_wcs(plain):
+    assert "wcs_problem" not in xr.open_dataset(plain).image.attrs
+    set_card(plain, b"CRVAL1  =", b"CRVAL1  = 'abc'")
+    image = xr.open_dataset(plain).image
+    assert "wcs" not in image.coords
+    assert "CRVAL1 to be a finite number for the WCS, found 'abc'" in image.wcs_problem
+
+
+def test_open_dataset__takes_an_extension_that_astropy_cannot_type(tmp_path):
+    image = fits.ImageHDU(make_pixels(), make_header(), name="SCI")
+    path = write(tmp_path / "a.fits", fits.PrimaryHDU(), image, image.copy())
+    set_card(path, b"XTENSION", b"XTENSION= 'IMAGF   '")
+    np.testing.assert_array_equal(xr.open_dataset(path).image, read_truth(path))
+    with pytest.raises(InputError, match=r"in HDU 1 of .*a.fits, found no image: choose"):
+        xr.open_dataset(path, hdu=1)
+
+
+@pytest.mark.parametrize("value", [b"'PE(1)'", b"0", b"NaN"])
+def test_open_dataset__takes_tiles_of_a_plain_image_for_nothing(plain, value):
+    set_card(plain, b"HISTORY", b"ZTILE1  = " + value)
+    assert xr.open_dataset(plain, chunks={}).image.shape == SHAPE
+
+
+@pytest.mark.parametrize(
+    ("card", "words"),
+    [
+        (b"BITPIX  =                  -33", r"expected BITPIX to be 8, .* in HDU 0 of .*628\.fits"),
+        (b"NAXIS1  =                   -1", "expected NAXIS1 to be a whole number, 0 or more, in"),
+        (b"BSCALE  = 'abc'", r"expected FITS headers in .*628\.fits, found it damaged \(.*: mend"),
+        (
+            b"TEXT    = 'a\x00\n'",
+            r"FITS headers in .*628\.fits, found it damaged \(.*printable ASCII",
+        ),
+        (b"BLANK   = 'abc'", None),
+        (b"EXTNAME = 5", None),
+    ],
+)
+def test_open_dataset__tells_of_damaged_headers(plain, card, words):
+    set_card(plain, card[:8] if card[:5] in (b"BITPI", b"NAXIS") else b"HISTORY", card)
+    if words is None:
+        assert xr.open_dataset(plain).image.shape == SHAPE
+        return
+    with pytest.raises(InputError, match=words):
+        xr.open_dataset(plain)
+
+
+def test_list_hdus__tells_of_damaged_headers(plain):
+    set_card(plain, b"NAXIS1", b"NAXIS1  =                   -1")
+    with pytest.raises(
+        InputError, match="expected NAXIS1 to be a whole number, 0 or more, in HDU 0"
+    ):
+        list_hdus(plain)
+
+
+@pytest.fixture
+def broken_tiles(tmp_path):
+    """A compressed image of which the last tiles are garbage."""
+    path = make_compressed(tmp_path / "tiles.fits", tile_shape=(30, 40))
+    content = path.read_bytes()
+    with fits.open(path, disable_image_compression=True) as hdus:
+        header = hdus[1].header
+        rows = header["NAXIS1"] * header["NAXIS2"]
+        end = hdus[1].fileinfo()["datLoc"] + rows + header["PCOUNT"]
+    path.write_bytes(content[: end - 4000] + b"\xff" * 4000 + content[end:])
+    return path
+
+
+def test_read__damaged_tiles_are_told_of(broken_tiles):
+    image = xr.open_dataset(broken_tiles, chunks={}).image
+    assert np.isfinite(image[:3, :30].values).all()
+    words = r"^expected pixels in HDU 1 of .*tiles\.fits, found it damaged \(.*\): mend it, or copy"
+    with pytest.raises(InputError, match=words):
+        image.compute(scheduler="threads", num_workers=8)
+    with pytest.raises(InputError, match=words):
+        xr.open_dataset(broken_tiles).load()
+
+
+def test_read__damaged_tiles_are_told_of_by_workers(broken_tiles, client):
+    image = xr.open_dataset(broken_tiles, chunks={}).image
+    with client.as_current(), pytest.raises(InputError, match="expected pixels in HDU 1 of"):
+        image.compute()
+
+
+@pytest.mark.parametrize("kind", ["float32", "RICE tiles"], indirect=True)
+def test_read__a_file_that_has_changed_is_told_of(stored):
+    image = xr.open_dataset(stored).image
+    os.truncate(stored, stored.stat().st_size // 2)
+    with pytest.raises(InputError, match=r"expected \d+ bytes in .*image\.fits as when it was"):
+        image.load()
+    stored.unlink()
+    with pytest.raises(InputError, match=r"pixels in HDU \d of .*image\.fits, found it damaged"):
+        image.load()
+
+
+@pytest.mark.parametrize("name", ["_choose", "_clean_cards", "_get_dtype", "_suggest_chunks"])
+def test_open_dataset__shows_faults_of_its_own(plain, monkeypatch, name):
+    def fail(*args):
+        raise AttributeError("a fault of ours")
+
+    monkeypatch.setattr(f"phangs_xr.io.fits.{name}", fail)
+    with pytest.raises(AttributeError, match="a fault of ours"):
+        xr.open_dataset(plain)
+
+
+def test_read__shows_faults_of_its_own(plain, monkeypatch):
+    def fail(*args):
+        raise TypeError("a fault of ours")
+
+    image = xr.open_dataset(plain).image
+    monkeypatch.setattr(FitsArray, "_read_pixels", fail)
+    with pytest.raises(TypeError, match="a fault of ours"):
+        image.load()
+
+
+def test_silence_astropy__leaves_no_filter_behind():
+    before = list(warnings.filters)
+    starts, ends = Barrier(4), Barrier(4)
+
+    def read(_: int) -> None:
+        with silence_astropy():
+            starts.wait()
+            warnings.warn("not shown", AstropyWarning, stacklevel=1)
+            ends.wait()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(read, range(8)))
+    assert warnings.filters == before
 
 
 def test_open_dataset__accepts_missing_padding(plain):

@@ -1,5 +1,7 @@
 """Nebula catalogues: any spelling of a galaxy finds its rows, and tables keep what they hold."""
 
+import os
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -144,8 +146,56 @@ def test_hdu_without_a_table_is_refused(catalogue, hdu, found):
 
 def test_file_that_is_no_fits_is_refused(tmp_path):
     (tmp_path / "c.fits").write_text("gal_name,region_ID\n")
-    with pytest.raises(InputError, match=r"expected a FITS file, found .*c.fits, which does not"):
+    with pytest.raises(InputError, match=r"expected a FITS file, found .*c\.fits \(No SIMPLE"):
         read_catalogue(tmp_path / "c.fits", "NGC1")
+
+
+def set_card(path, keyword, card):
+    """Replace a card of the table by some bytes."""
+    content = path.read_bytes()
+    place = content.index(keyword.ljust(8).encode(), 2880)
+    path.write_bytes(content[:place] + card.ljust(80) + content[place + 80 :])
+
+
+@pytest.mark.parametrize(
+    ("keyword", "card", "words"),
+    [
+        ("TTYPE3", b"", r"a table in HDU 1 of .*v3\.fits, found it damaged \(.*names must be str"),
+        ("TTYPE3", b"TTYPE3  = 5", r"a table in HDU 1 of .*v3\.fits, found it damaged \("),
+        ("TTYPE3", b"TTYPE3  = 'a' b", r"a table in HDU 1 of .*damaged \(Unparsable card \(TTYPE3"),
+        ("TFORM3", b"TFORM3  = 'D", "TFORM3 to be the format of a column, as '1D', in HDU 1 of"),
+        ("TFORM3", b"TFORM3  = 5", "TFORM3 to be the format of a column, as '1D', in HDU 1 of"),
+        ("TFIELDS", b"TFIELDS = (1, 2)", "TFIELDS to be a whole number, 0 to 999, in HDU 1 of"),
+        ("TUNIT3", b"TUNIT3  = '10**(999999999) erg'", r"TUNIT3 to be a unit in .*v3\.fits, found"),
+        ("XTENSION", b"XTENSION= 'BINTABLF'", "no table there: give a nebula catalogue"),
+    ],
+)
+def test_damaged_tables_are_told_of(catalogue, keyword, card, words):
+    set_card(catalogue, keyword, card)
+    with pytest.raises(InputError, match=words):
+        read_catalogue(catalogue, "NGC0628")
+
+
+def test_tables_cut_short_are_told_of(catalogue):
+    os.truncate(catalogue, catalogue.stat().st_size - 2880)
+    with pytest.raises(InputError, match=r"bytes in .*v3\.fits by the header of HDU 1, found .*tr"):
+        read_catalogue(catalogue, "NGC0628")
+
+
+def test_faults_of_our_own_are_shown(catalogue, monkeypatch):
+    def fail(*args):
+        raise KeyError("a fault of ours")
+
+    monkeypatch.setattr("phangs_xr.io.tables._require_units", fail)
+    with pytest.raises(KeyError, match="a fault of ours"):
+        read_catalogue(catalogue, "NGC0628")
+
+
+def test_columns_of_lists_are_left_out(tmp_path):
+    lists = np.array([np.arange(2.0), np.arange(3.0)], dtype=object)
+    column = fits.Column("list", "PD()", array=lists)
+    path = write_catalogue(tmp_path / "c.fits", ["NGC1"] * 2, [1, 2], lists=column)
+    assert "list" not in read_catalogue(path, "NGC1")
 
 
 def test_table_without_a_needed_column_lists_its_columns(tmp_path):

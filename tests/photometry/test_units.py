@@ -43,6 +43,10 @@ from phangs_xr.photometry.units import find_counts, normalise_units
         ("  ", ""),
         ("furlongs per fortnight", ""),
         ("UNITLESS", ""),
+        # Astropy would work out the power.
+        ("10**(999999999) erg", ""),
+        ("10^99999999999999999999", ""),
+        ("10+999999999 erg", ""),
     ],
 )
 def test_normalise_units__translates_what_files_say(text, expected):

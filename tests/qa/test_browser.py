@@ -199,7 +199,7 @@ def test_the_app_shows_the_nebula_that_is_tapped(browser, served, checked, tmp_p
     page.mouse.click(*place)
     identity = f"{float(nebula['region_ID']):g}"
     page.get_by_text(f"ID {identity}, ratio").or_(
-        page.get_by_role("cell", name="flux_anchored [")
+        page.get_by_role("rowheader", name="flux_anchored [")
     ).first.wait_for(timeout=30_000)
     page.screenshot(path=tmp_path / "app.png", full_page=True)
     assert page.get_by_label("Nebulae").input_value() == identity

@@ -7,6 +7,7 @@ from astropy.wcs import WCS, DistortionLookupTable
 
 from phangs_xr.errors import InputError
 from phangs_xr.sky import format_wcs, parse_wcs
+from phangs_xr.sky.wcs import find_idle_sip
 from tests.grids import CD, TAN, TPV_TERMS, every_kind, make_grid, make_header, make_image
 
 
@@ -80,9 +81,58 @@ def test_format_wcs__refuses_headers_without_a_sky():
 
 def test_format_wcs__refuses_broken_headers():
     with pytest.raises(
-        InputError, match=r"^expected a celestial WCS in the header, found .*: mend its keywords$"
+        InputError,
+        match=r"^expected a celestial WCS in the header, found .*DEC--SIN.*: mend it,",
     ):
         format_wcs(make_header(CTYPE2="DEC--SIN"))
+
+
+ASKED = {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP"}
+
+
+@pytest.mark.parametrize(
+    ("cards", "words"),
+    [
+        ({"CRVAL1": "24.17"}, "expected CRVAL1 to be a finite number for the WCS, found '24.17'"),
+        ({"CRPIX2": 1 + 2j}, r"expected CRPIX2 to be a finite number .* found \(1\+2j\)"),
+        ({"CD1_1": True}, "expected CD1_1 to be a finite number"),
+        ({"CRVAL2": 1e300}, "expected CRVAL2 to be a finite number"),
+        ({"CDELT1": None}, "expected CDELT1 to be a finite number .* found no value"),
+        ({"WCSAXES": 10**9}, "expected WCSAXES to be a whole number, 0 to 9, .* found 1000000000"),
+        (
+            {"A_ORDER": 99999, **ASKED},
+            "expected A_ORDER to be a whole number, 0 to 9, .* found 99999",
+        ),
+        ({"CD1_1": 0.0, "CD1_2": 0.0}, "found it damaged .*matrix is singular"),
+        (
+            {"CD1_1": 0.0, "CD1_2": 0.0, "CD2_1": 0.0},
+            "expected pixels of 1e-09 to 90 deg .* 1 by 1",
+        ),
+        ({"CD1_1": 1e-20, "CD1_2": 0.0}, "expected pixels of 1e-09 to 90 deg on the sky"),
+        ({"CD1_1": 1e20, "CD2_2": 1e20}, "expected pixels of 1e-09 to 90 deg .* found 1e"),
+        ({"RADESYS": "FOO"}, "found it damaged .*celestial frame"),
+        ({"CTYPE1": 1.5}, "found it damaged"),
+    ],
+)
+def test_format_wcs__refuses_damaged_cards(cards, words):
+    """Wcslib passes over some of these in silence, and reserves any memory for others."""
+    header = make_header()
+    header.update(cards)
+    with pytest.raises(InputError, match=words):
+        format_wcs(header)
+
+
+def test_format_wcs__takes_a_card_of_an_axis_there_is_not():
+    assert format_wcs(make_header(NAXIS1=9, NAXIS2=8, NAXIS3=7)) == format_wcs(make_header())
+
+
+def test_format_wcs__shows_faults_of_its_own(monkeypatch):
+    def fail(wcs):
+        raise TypeError("a fault of ours")
+
+    monkeypatch.setattr("phangs_xr.sky.wcs._list_cards", fail)
+    with pytest.raises(TypeError, match="a fault of ours"):
+        format_wcs(make_header())
 
 
 def test_format_wcs__refuses_distortions_it_cannot_write():
@@ -107,3 +157,36 @@ def test_format_wcs__knows_galactic_systems():
 def test_format_wcs__takes_the_sky_out_of_more_axes():
     cube = make_header(WCSAXES=3, CTYPE3="AWAV", CUNIT3="m", CRVAL3=5e-7, CDELT3=1e-10, CD3_3=1e-10)
     assert format_wcs(cube) == format_wcs(make_header())
+
+
+SIP_CARDS = {"A_ORDER": 2, "B_ORDER": 2, "A_2_0": 3e-4, "B_0_2": -3e-4}
+
+
+@pytest.mark.parametrize("cards", [{}, {"A_2_0": "damaged", "B_ORDER": 10**9}])
+@pytest.mark.parametrize("ending", [("", ""), ("-SIP", ""), ("", "-SIP")])
+def test_format_wcs__leaves_out_sip_that_ctype_does_not_ask_for(ending, cards):
+    plain = make_header()
+    header = plain.copy()
+    header.update({**SIP_CARDS, **cards})
+    for axis, part in enumerate(ending, 1):
+        header[f"CTYPE{axis}"] += part
+    assert find_idle_sip(header)
+    assert format_wcs(header) == format_wcs(plain)
+
+
+def test_format_wcs__keeps_sip_that_ctype_asks_for():
+    header = make_header()
+    header.update(SIP_CARDS)
+    for axis in (1, 2):
+        header[f"CTYPE{axis}"] += "-SIP"
+    assert not find_idle_sip(header)
+    assert "A_2_0   = " in format_wcs(header)
+    assert "-SIP" in format_wcs(header)
+
+
+def test_format_wcs__without_coefficients_is_the_plain_projection():
+    header = make_header()
+    for axis in (1, 2):
+        header[f"CTYPE{axis}"] += "-SIP"
+    assert not find_idle_sip(header)
+    assert format_wcs(header) == format_wcs(make_header())

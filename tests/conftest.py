@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from distributed import Client, LocalCluster
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 import phangs_xr
 from phangs_xr.engine.config import load_config
@@ -16,6 +17,28 @@ from phangs_xr.simulate import Galaxy, simulate_galaxy
 from phangs_xr.steps import SmoothHst
 from tests.commands import write_field
 from tests.images import take_steps
+
+
+class LoadRooms(LoadFileScheduling):
+    """Gives each worker whole files, and one of them all of qa, whose field and page take long."""
+
+    def _split_scope(self, nodeid):
+        file = super()._split_scope(nodeid)
+        return "tests/qa" if file.startswith("tests/qa/") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Share the files among the workers, unless another way is asked for."""
+    return LoadRooms(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Begin with the files that take long, so that no worker is alone with one in the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
 
 # No example may fail because the machine is busy, and none leaves files in the checkout.
 settings.register_profile("here", deadline=None, database=None)

@@ -33,7 +33,6 @@ def run_script(name, *arguments, environment=None, cwd=None):
         command,
         capture_output=True,
         text=True,
-        timeout=300,
         cwd=cwd,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
     )
@@ -98,7 +97,6 @@ def test_survey_script_asks_for_the_jobs_that_were_meant(small, tmp_path):
         capture_output=True,
         text=True,
         env=place,
-        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()

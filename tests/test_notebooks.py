@@ -42,7 +42,7 @@ def executed(tmp_path_factory):
             notebook = read_notebook(name)
             (inputs,) = find_inputs(notebook)
             notebook.cells.insert(inputs + 1, nbformat.v4.new_code_cell(SMALLER))
-            client = NotebookClient(notebook, timeout=300, kernel_name="python3")
+            client = NotebookClient(notebook, timeout=None, kernel_name="python3")
             notebooks[name] = client.execute(cwd=str(place))
     return notebooks, place / "phangs_xr"
 

@@ -18,6 +18,7 @@ from tests.commands import call, refuse
 from tests.configs import write_config
 
 
+@pytest.mark.slow
 def test_demo__ends_with_a_report(tmp_path, capsys):
     assert call("demo", tmp_path / "out", "--size", 400, "--quiet") == 0
     *said, last = capsys.readouterr().out.splitlines()
@@ -162,6 +163,7 @@ def test_run__qa_measures_what_was_made(small, tmp_path, capsys):
     assert set(found) == {"nebulae.ecsv", "numbers.json"}
 
 
+@pytest.mark.slow
 def test_run__qa_draws_the_report_of_each_field(small, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     without = ["nebula_catalogue", "nebula_mask"]
@@ -198,6 +200,7 @@ main()
 """A command that is interrupted when the field named one gets its store."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--workers", 1)])
 def test_run_many__stops_when_told_to(simulated, tmp_path, options):
     configs = [

@@ -145,12 +145,14 @@ def find_workers(client):
     return client.run(os.getpid, on_error="ignore")
 
 
+@pytest.mark.slow
 def test_processes_give_the_bits_of_threads(config, threads, two_workers, tmp_path):
     phangs_xr.run(config, tmp_path, two_workers, chunk=CHUNK)
     assert len(list(tmp_path.glob("*.fits"))) == 18
     assert_same_bits(tmp_path, threads)
 
 
+@pytest.mark.slow
 def test_run_survives_killed_workers(anchored, threads, two_workers, tmp_path):
     killed = []
 
@@ -176,6 +178,7 @@ class CountTasks(WorkerPlugin):
         self.worker.tasks_done += start == "executing" and finish == "memory"
 
 
+@pytest.mark.slow
 def test_worker_that_joins_late_takes_its_share(background, threads, cluster, tmp_path):
     cluster.scale(1)
     with Client(cluster, set_as_default=False) as client:
@@ -203,6 +206,7 @@ async def exceed_memory():
     return len(taken)
 
 
+@pytest.mark.slow
 def test_run_survives_a_worker_out_of_memory(background, threads, two_workers, tmp_path):
     address, victim = next(iter(find_workers(two_workers).items()))
 
@@ -266,6 +270,7 @@ def test_fields_share_a_cluster_and_one_that_fails_stops_no_other(
     assert_same_bits(tmp_path / "one/f555w_f814w", tmp_path / "threads")
 
 
+@pytest.mark.slow
 def test_fields_are_checked_on_their_cluster(small, two_workers, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("one", "two", "alone"):

@@ -78,6 +78,7 @@ def finish(context, config, out):
     assert process.exitcode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_killed_runs_are_completed(context, small, tmp_path):
     whole = tmp_path / "whole"

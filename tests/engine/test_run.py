@@ -208,6 +208,7 @@ def test_catalogue_is_that_of_the_galaxy(finished, simulated):
     np.testing.assert_array_equal(nebulae["HA6562_FLUX"], here["HA6562_FLUX"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", [100, 1200])
 def test_tiles_of_any_size_make_the_same(simulated, finished, tmp_path, chunk):
     phangs_xr.run(simulated, tmp_path, chunk=chunk)
@@ -261,6 +262,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGES)
 def test_changed_option_redoes_exactly_what_it_touches(small, out, tmp_path, name):
     before, images = list_times(out), read_images(out)

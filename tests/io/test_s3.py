@@ -121,6 +121,7 @@ def test_finished_run_on_s3_does_nothing_again(remote):
     phangs_xr.run(config, out, chunk=CHUNK, on_start=refuse)
 
 
+@pytest.mark.slow
 def test_qa_and_info_take_a_url(small, s3, tmp_path, monkeypatch, capsys):
     # A store of its own: what is measured is written to it.
     config = move_store(small, "measured", products=("anchored", "nebula_mask"), fits=())
@@ -136,6 +137,7 @@ def test_qa_and_info_take_a_url(small, s3, tmp_path, monkeypatch, capsys):
     assert set(MEASURED) <= set(nebulae.variables)
 
 
+@pytest.mark.slow
 def test_workers_write_to_s3(small, s3, local, tmp_path):
     config = move_store(small, "workers", products=("halpha",))
     cluster = LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0")
@@ -163,6 +165,7 @@ main()
 """A command that is killed when the third chunk of anchored is written."""
 
 
+@pytest.mark.slow
 def test_run_completes_an_interrupted_upload(small, s3, local, tmp_path):
     config = move_store(small, "torn", products=("anchored",), fits=())
     store = config.output.store

@@ -45,6 +45,15 @@ settings.register_profile("here", deadline=None, database=None)
 settings.load_profile("here")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory):
+    """A home to write to: libraries and kernels keep things there, and complain if they cannot."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not os.access(Path.home(), os.W_OK):
+            patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 @pytest.fixture(scope="module")
 def client():
     """Two worker processes; not the default for other tests: use `client.as_current()`.

@@ -1,5 +1,7 @@
 """The notebooks run from top to bottom on the simulated galaxy, and are stored clean."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -11,7 +13,7 @@ from phangs_xr.qa import figures
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 NAMES = ("contsub", "qa")
 
-SMALLER = "size = 300\nchunk = 200"
+SMALLER = "size = 400\nchunk = 200"
 """What a test puts after the cell of inputs."""
 
 
@@ -37,6 +39,8 @@ def executed(tmp_path_factory):
         patch.setenv("TMPDIR", str(place))
         # Said by tqdm, which Panel brings, wherever ipywidgets is not installed.
         patch.setenv("PYTHONWARNINGS", "ignore:IProgress not found")
+        # Matplotlib's list of fonts is made in a new home, and a slow machine is told so.
+        subprocess.run([sys.executable, "-c", "import matplotlib.font_manager"], check=True)
         notebooks = {}
         for name in NAMES:
             notebook = read_notebook(name)

@@ -296,6 +296,7 @@ def test_graph_is_as_large_as_the_tiles(threads, passes):
 
 
 def test_no_image_is_sent_with_the_tasks(threads, passes):
+    assert passes
     for title, _, _, sent in passes:
         # What is written needs numbers; measuring needs histograms, whatever the image's size.
         limit = 3.5 * HISTOGRAM if title.startswith("measure") else 0.5e6

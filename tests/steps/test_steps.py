@@ -194,11 +194,8 @@ def test_step_refuses_images_of_other_grids(name, image, change, input_images, p
         call(STEPS[name], given)
 
 
-def test_numbers_are_declared():
-    for step in BARNES2023.steps:
-        assert set(step.numbers) <= set(NUMBERS)
-        assert bool(step.numbers) == (step.reduce is not None) == bool(step.looks_at)
-        assert set(step.outputs) <= set(PRODUCTS)
+def test_step_that_has_numbers_says_how_they_are_found(step):
+    assert bool(step.numbers) == (step.reduce is not None) == bool(step.looks_at)
 
 
 @pytest.fixture(scope="module")

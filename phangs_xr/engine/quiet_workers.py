@@ -7,8 +7,13 @@ from typing import Any
 
 from distributed import WorkerPlugin
 
-_TOLD_ELSEWHERE = ("Compute Failed", "Async instruction for")
-"""A task's error reaches who asked for it; tasks dropped when the cluster is left are no loss."""
+_TOLD_ELSEWHERE = (
+    "Compute Failed",
+    "Async instruction for",
+    "Failed to communicate with scheduler during heartbeat",
+)
+"""A task's error reaches who asked for it, and so does the loss of a scheduler; tasks dropped and
+heartbeats missed when the cluster is left are no loss."""
 
 
 class QuietWorkers(WorkerPlugin):

@@ -178,11 +178,19 @@ def checked(finished):
 
 
 @pytest.fixture(scope="session")
-def report(checked, tmp_path_factory):
+def bokeh_warnings():
+    """What Bokeh warned of while it drew `report`."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def report(checked, bokeh_warnings, tmp_path_factory):
     """The page of the finished field, beside its figures."""
     from phangs_xr.qa.report import write_report
 
-    return write_report(*checked, tmp_path_factory.mktemp("report"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bokeh.core.validation.check.log.warning", bokeh_warnings.append)
+        return write_report(*checked, tmp_path_factory.mktemp("report"))
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,12 @@ def test_demo__ends_with_a_report(tmp_path, capsys):
     assert any(re.match(r"anchored / MUSE: median (0\.9|1\.0)", line) for line in said)
     report = Path(last.removeprefix("report: "))
     assert report == tmp_path / "out/ngc0628/f555w_f814w/qa/report.html"
-    assert report.read_text().rstrip().endswith("</html>")
+    page = report.read_text()
+    assert page.rstrip().endswith("</html>")
+    assert "Not shown" not in page
+    assert {path.suffix for path in report.parent.iterdir()} == {
+        *(".html", ".png", ".pdf", ".ecsv", ".json")
+    }
     assert (tmp_path / "out/data/ngc0628.toml").exists()
 
 
@@ -167,7 +172,7 @@ def test_run__qa_measures_what_was_made(small, tmp_path, capsys):
 def test_run__qa_draws_the_report_of_each_field(small, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     without = ["nebula_catalogue", "nebula_mask"]
-    for name, output in (("raw", {"products": ["cont_raw"]}), ("bare", {})):
+    for name, output in (("raw", {"products": ["cont_raw"]}), ("bare", {"products": ["anchored"]})):
         write_config(tmp_path / f"{name}.toml", small, galaxy=name, without=without, **output)
     assert call("run", "raw.toml", "bare.toml", "--qa", "--quiet") == 2
     found = capsys.readouterr()

@@ -10,7 +10,6 @@ import pytest
 from phangs_xr.engine.runner import Runner
 from phangs_xr.errors import InputError
 from phangs_xr.io.zarr import FieldStore, find_store, open_store
-from phangs_xr.qa import check_field
 from phangs_xr.qa.measure.measurements import Measured
 from phangs_xr.qa.report import draw_beside
 from phangs_xr.qa.report.draw_beside import PapersBeside, prepare_papers
@@ -113,14 +112,3 @@ def test_the_process_finds_modules_as_this_one_does(two_cores, monkeypatch, fini
     monkeypatch.setattr(draw_beside, "_CODE", "import probe")
     with open_papers(finished, tmp_path) as papers:
         assert papers._process.communicate()[0] == b"found\n"
-
-
-@pytest.mark.slow
-def test_a_check_writes_the_whole_page(two_cores, finished, tmp_path):
-    directory = tmp_path / "run"
-    shutil.copytree(finished, directory)
-    lines = check_field(directory)
-    assert lines[-1] == f"report: {directory / 'qa' / 'report.html'}"
-    names = {path.suffix for path in (directory / "qa").iterdir()}
-    assert names == {".html", ".png", ".pdf", ".ecsv", ".json"}
-    assert "Not shown" not in (directory / "qa" / "report.html").read_text()

@@ -16,6 +16,7 @@ from phangs_xr.qa import compare_fluxes, measure_nebulae, measure_shift
 from phangs_xr.simulate import Galaxy, simulate_galaxy
 from phangs_xr.steps import SmoothHst
 from tests.commands import write_field
+from tests.golden import GOLDEN, INPUTS, SHARED
 from tests.images import take_steps
 
 
@@ -65,9 +66,6 @@ def client():
         yield client
 
 
-SHARED = Path(os.environ.get("PHANGS_XR_SHARED", Path(__file__).resolve().parents[2] / "shared"))
-
-
 def require_shared(name: str) -> Path:
     """Return a directory of data that are not part of the repository, or skip."""
     path = SHARED / name
@@ -86,16 +84,7 @@ def golden():
 def golden_config(golden, tmp_path_factory):
     """The configuration of the golden galaxy."""
     path = tmp_path_factory.mktemp("golden") / "ngc0628.toml"
-    inputs = {
-        "narrow": "hst/ngc0628_acs_f658n_exp_drc_sci.fits",
-        "continuum1": "hst/ngc0628_uvis_f555w_exp_drc_sci.fits",
-        "continuum2": "hst/ngc0628_acs_f814w_exp_drc_sci.fits",
-        "muse": "muse/NGC0628-0.92asec_MAPS.fits",
-        "nebula_mask": "muse/NGC0628_nebulae_mask_V2.fits",
-        "nebula_catalogue": "muse/Nebulae_catalogue_v2.fits",
-        "star_mask": "muse/NGC0628_starmask.fits",
-    }
-    lines = [f'{name} = "{golden / file}"' for name, file in inputs.items()]
+    lines = [f'{name} = "{file}"' for name, file in INPUTS.items()]
     path.write_text("\n".join(['galaxy = "ngc0628"', "[inputs]", *lines]) + "\n")
     return path
 
@@ -143,7 +132,7 @@ def small_run(small, tmp_path_factory):
 @pytest.fixture(scope="session")
 def input_images(request):
     """Input images, in memory, of the golden galaxy, or of the simulated one if there is none."""
-    kind = "golden_config" if (SHARED / "golden").is_dir() else "simulated"
+    kind = "golden_config" if GOLDEN.is_dir() else "simulated"
     config = load_config(request.getfixturevalue(kind))
     return {name: image.load() for name, image in open_inputs(config).items()}
 

@@ -1,8 +1,5 @@
 """Nebula photometry equals plain sums over the whole image, ID by ID, however it is chunked."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -21,10 +18,7 @@ from phangs_xr.schema import FLUX
 from phangs_xr.simulate.dataset import simulate_galaxy
 from phangs_xr.simulate.galaxy import Galaxy
 from phangs_xr.sky import Grid, format_wcs
-
-SHARED = Path(os.environ.get("PHANGS_XR_SHARED", Path(__file__).resolve().parents[3] / "shared"))
-GOLDEN = SHARED / "golden"
-needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason=f"no golden images in {GOLDEN}")
+from tests.golden import GOLDEN, needs_golden, read_text
 
 HST_SHAPE, MUSE_SHAPE = (230, 260), (64, 60)
 NAN = np.nan
@@ -478,7 +472,7 @@ def test_golden_fluxes_are_the_reference_s(chunk):
     found = np.stack(
         [nebulae[name].values for name in ("flux_halpha", "flux_anchored", "flux_muse")], axis=1
     )
-    expected = np.loadtxt(GOLDEN / "reference" / "nebula_fluxes.txt")
+    expected = read_text("nebula_fluxes")
     # The reference has its rows in random order, and 0 where there is no data.
     expected[expected == 0] = np.nan
     order, other = np.argsort(found[:, 2]), np.argsort(expected[:, 2])

@@ -6,48 +6,17 @@ pixels within it, pixels with data here and there.
 
 import numpy as np
 import pytest
-from astropy.io import fits
 
 import phangs_xr
 from phangs_xr.schema import PRODUCTS
 from phangs_xr.simulate import F547M, Galaxy, simulate_galaxy
 from tests import plain
-
-IMAGES = (
-    "halpha_raw",
-    "cont_raw",
-    "halpha",
-    "halpha_bg",
-    "halpha_bgsub",
-    "musehalpha",
-    "musehalpha_regrid",
-    "halpha_smoothed",
-    "hstmuseratio",
-    "hstmusediff",
-    "anchored",
-    "diff_anchored",
-    "fit_anchored",
-)
-FILLED = {
-    "anchored_intnegs": "anchored",
-    "fit_anchored_intnegs": "fit_anchored",
-    "anchored_intnegs_nocosmic": "diff_anchored",
-}
-
-# The earlier code filled up to 2 x 4 px from zeros beyond the array's edge.
-FRAME = 8
-
-
-def inner(image):
-    return image[FRAME:-FRAME, FRAME:-FRAME]
+from tests.golden import FILLED, IMAGES, cut_frame, read_reference, read_text
 
 
 @pytest.fixture(scope="module")
 def reference(golden):
-    paths = {path.stem: path for path in (golden / "reference").glob("ngc0628_*.fits")}
-    return {
-        name: fits.getdata(paths[f"ngc0628_{name}"]).astype(float) for name in (*IMAGES, *FILLED)
-    }
+    return {name: read_reference(name) for name in (*IMAGES, *FILLED)}
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +51,7 @@ def compare(name, result, expected, scale=None):
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_image_is_that_of_the_earlier_code(name, made, reference):
-    cut = inner if name != "musehalpha" else np.asarray
+    cut = cut_frame if name != "musehalpha" else np.asarray
     found, expected = cut(made[name]), cut(reference[name])
     np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
     scale = reference["halpha"] if name == "halpha_bg" else None
@@ -94,8 +63,8 @@ def test_image_is_that_of_the_earlier_code(name, made, reference):
 def test_filled_image_is_that_of_the_earlier_code_where_there_is_coverage(
     name, source, made, reference
 ):
-    found, expected = inner(made[name]), inner(reference[name])
-    expected = np.where(np.isnan(inner(reference[source])), np.nan, expected)
+    found, expected = cut_frame(made[name]), cut_frame(reference[name])
+    expected = np.where(np.isnan(cut_frame(reference[source])), np.nan, expected)
     np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
     misfit = compare(name, found, expected)
     if name == "anchored_intnegs_nocosmic":
@@ -109,7 +78,7 @@ def test_filled_image_is_that_of_the_earlier_code_where_there_is_coverage(
 @pytest.mark.parametrize(("name", "source"), FILLED.items())
 def test_nothing_is_filled_outside_coverage(name, source, made, reference):
     outside = np.isnan(made[source])
-    assert np.isfinite(inner(reference[name])[inner(outside)]).any()
+    assert np.isfinite(cut_frame(reference[name])[cut_frame(outside)]).any()
     assert np.isnan(made[name][outside]).all()
 
 
@@ -133,7 +102,7 @@ def test_noise_of_the_two_images_is_not_the_same(made):
 
 
 def test_cosmic_rays_are_those_of_the_earlier_code(golden, made, reference):
-    expected = np.loadtxt(golden / "reference" / "cosmics_xy.txt")
+    expected = read_text("cosmics_xy")
     rows, columns = np.indices(made["cosmic_mask"].shape)
     cut = np.zeros(rows.shape, bool)
     for x, y in expected:

@@ -1,36 +1,21 @@
 """The plain recipe meets the earlier code's images and the truth of the simulated galaxy."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
-from astropy.io import fits
-from astropy.wcs import WCS
 from reproject import reproject_interp
 
 from tests import plain
+from tests.golden import (
+    FILLED,
+    IMAGES,
+    INPUTS,
+    cut_frame,
+    needs_golden,
+    read_reference,
+    read_text,
+)
+from tests.images import make_header
 
-SHARED = Path(os.environ.get("PHANGS_XR_SHARED", Path(__file__).resolve().parents[3] / "shared"))
-GOLDEN = SHARED / "golden"
-needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason=f"no golden images in {GOLDEN}")
-
-IMAGES = [
-    "halpha_raw",
-    "cont_raw",
-    "halpha",
-    "halpha_bg",
-    "halpha_bgsub",
-    "musehalpha",
-    "musehalpha_regrid",
-    "halpha_smoothed",
-    "hstmuseratio",
-    "hstmusediff",
-    "anchored",
-    "diff_anchored",
-    "fit_anchored",
-]
-FILLED = ["anchored_intnegs", "fit_anchored_intnegs", "anchored_intnegs_nocosmic"]
 STEPS = [
     "subtract_continuum",
     "convert_units",
@@ -45,14 +30,7 @@ STEPS = [
     "add_noise",
     "remove_cosmic_rays",
 ]
-HST = {
-    "narrow": GOLDEN / "hst" / "ngc0628_acs_f658n_exp_drc_sci.fits",
-    "continuum1": GOLDEN / "hst" / "ngc0628_uvis_f555w_exp_drc_sci.fits",
-    "continuum2": GOLDEN / "hst" / "ngc0628_acs_f814w_exp_drc_sci.fits",
-}
-MUSE = GOLDEN / "muse" / "NGC0628-0.92asec_MAPS.fits"
-# The earlier code filled up to 2 x 4 px from zeros beyond the array's edge.
-INNER = (slice(8, -8), slice(8, -8))
+BANDS = ("narrow", "continuum1", "continuum2")
 
 
 @pytest.fixture(scope="module")
@@ -62,33 +40,32 @@ def timings():
 
 @pytest.fixture(scope="module")
 def products(timings):
-    return plain.run_plain(**HST, muse=MUSE, muse_fwhm=0.92, timings=timings)
-
-
-def read_reference(name):
-    return fits.getdata(GOLDEN / "reference" / f"ngc0628_{name}.fits").astype(float)
+    files = {name: INPUTS[name] for name in (*BANDS, "muse")}
+    return plain.run_plain(**files, muse_fwhm=0.92, timings=timings)
 
 
 def measure_inner_misfit(products, name):
     scale = read_reference("halpha") if name == "halpha_bg" else None
     misfit = plain.measure_misfit(products[name], read_reference(name), scale)
-    return misfit[np.isfinite(misfit)] if name == "musehalpha" else misfit[INNER]
+    return misfit[np.isfinite(misfit)] if name == "musehalpha" else cut_frame(misfit)
 
 
 @needs_golden
 @pytest.mark.parametrize("name", IMAGES)
 def test_image_meets_the_reference(products, name):
     missing = np.isnan(read_reference(name))
-    np.testing.assert_array_equal(np.isnan(products[name])[INNER], missing[INNER])
+    np.testing.assert_array_equal(cut_frame(np.isnan(products[name])), cut_frame(missing))
     assert np.nanmax(measure_inner_misfit(products, name)) < 0.05
 
 
 @needs_golden
 @pytest.mark.parametrize("name", FILLED)
 def test_filled_image_meets_the_reference_inside_coverage(products, name):
-    covered = np.isfinite(read_reference("fit_anchored" if "fit" in name else "anchored"))[INNER]
-    missing = np.isnan(products[name])[INNER]
-    np.testing.assert_array_equal(missing, np.isnan(read_reference(name))[INNER] | ~covered)
+    covered = cut_frame(
+        np.isfinite(read_reference("fit_anchored" if "fit" in name else "anchored"))
+    )
+    missing = cut_frame(np.isnan(products[name]))
+    np.testing.assert_array_equal(missing, np.isnan(cut_frame(read_reference(name))) | ~covered)
     misfit = measure_inner_misfit(products, name)[~missing]
     if name == "anchored_intnegs_nocosmic":
         # Beside the edge the reference interpolates from what it made up outside coverage.
@@ -100,14 +77,14 @@ def test_filled_image_meets_the_reference_inside_coverage(products, name):
 
 @needs_golden
 def test_reference_fills_outside_coverage_but_the_recipe_does_not(products):
-    outside = np.isnan(read_reference("anchored"))[INNER]
-    assert np.isfinite(read_reference("anchored_intnegs"))[INNER][outside].any()
-    assert np.isnan(products["anchored_intnegs"][INNER][outside]).all()
+    outside = np.isnan(cut_frame(read_reference("anchored")))
+    assert np.isfinite(cut_frame(read_reference("anchored_intnegs")))[outside].any()
+    assert np.isnan(cut_frame(products["anchored_intnegs"])[outside]).all()
 
 
 @needs_golden
 def test_cosmic_rays_are_those_of_the_reference(products):
-    expected = np.loadtxt(GOLDEN / "reference" / "cosmics_xy.txt")
+    expected = read_text("cosmics_xy")
     found = products["cosmics_xy"]
     order, expected_order = (np.lexsort(xy.T) for xy in (found, expected))
     np.testing.assert_allclose(found[order], expected[expected_order], rtol=0, atol=1e-6)
@@ -132,15 +109,15 @@ def test_noise_is_as_strong_as_that_of_its_own_image(products, name):
 
 @needs_golden
 def test_nebulae_are_those_of_the_reference(products):
-    nebula_mask, _ = plain.load(GOLDEN / "muse" / "NGC0628_nebulae_mask_V2.fits")
-    musehalpha, muse_header = plain.extract_muse(MUSE)
-    _, header = plain.load(HST["narrow"])
+    nebula_mask, _ = plain.load(INPUTS["nebula_mask"])
+    musehalpha, muse_header = plain.extract_muse(INPUTS["muse"])
+    _, header = plain.load(INPUTS["narrow"])
     on_hst = plain.regrid_mask(nebula_mask, muse_header, header)
     np.testing.assert_array_equal(on_hst, read_reference("nebmask_hst"))
     halpha, anchored = products["halpha"], products["anchored"]
     table = plain.sum_nebulae(nebula_mask, musehalpha, muse_header, halpha, anchored, header)
     np.testing.assert_array_equal(table[:, 0], np.arange(40))
-    expected = np.loadtxt(GOLDEN / "reference" / "nebula_fluxes.txt")
+    expected = read_text("nebula_fluxes")
     order, expected_order = np.argsort(table[:, 3]), np.argsort(expected[:, 2])
     np.testing.assert_allclose(table[order, 1:], expected[expected_order], rtol=1e-5, atol=1e-3)
 
@@ -148,19 +125,6 @@ def test_nebulae_are_those_of_the_reference(products):
 @needs_golden
 def test_every_step_is_timed(products, timings):
     assert set(timings) == {"load", *STEPS}
-
-
-def make_header(pixel_arcsec, shape, rotation=0.0, radesys="ICRS"):
-    wcs = WCS(naxis=2)
-    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
-    wcs.wcs.crval = [24.17, 15.78]
-    wcs.wcs.crpix = [(shape[1] + 1) / 2, (shape[0] + 1) / 2]
-    cos, sin = np.cos(np.deg2rad(rotation)), np.sin(np.deg2rad(rotation))
-    wcs.wcs.cd = np.array([[-cos, sin], [sin, cos]]) * pixel_arcsec / 3600
-    header = wcs.to_header()
-    header["RADESYS"] = radesys
-    header["NAXIS1"], header["NAXIS2"] = shape[1], shape[0]
-    return header
 
 
 def test_one_continuum_is_scaled_by_photflam_and_pivot():
@@ -188,7 +152,7 @@ def test_two_continua_agree_on_a_flat_source_and_fall_back_on_the_first():
 
 
 def test_shifted_band_keeps_its_flux_on_the_narrow_grid():
-    header, other = make_header(0.04, (60, 60)), make_header(0.05, (50, 50), rotation=20)
+    header, other = make_header((60, 60), 0.04), make_header((50, 50), 0.05, rotation=20)
     y, x = np.indices((50, 50))
     star = np.exp(-((x - 24.5) ** 2 + (y - 24.5) ** 2) / 18)
     moved = plain.bring_onto_grid(star, other, header)
@@ -198,13 +162,13 @@ def test_shifted_band_keeps_its_flux_on_the_narrow_grid():
 
 
 def test_frame_keyword_alone_does_not_resample():
-    header, other = make_header(0.04, (20, 20)), make_header(0.04, (20, 20), radesys="FK5")
+    header, other = make_header((20, 20), 0.04), make_header((20, 20), 0.04, radesys="FK5")
     image = np.arange(400.0).reshape(20, 20)
     assert plain.bring_onto_grid(image, other, header) is image
 
 
 def test_smoothing_keeps_gaps_and_gives_them_no_weight():
-    header = make_header(0.04, (80, 80), rotation=30)
+    header = make_header((80, 80), 0.04, rotation=30)
     image = np.full((80, 80), 7.0)
     image[:, 50:] = np.nan
     smoothed = plain.smooth_hst(image, header, muse_fwhm=0.5)
@@ -213,7 +177,7 @@ def test_smoothing_keeps_gaps_and_gives_them_no_weight():
 
 
 def test_smoothed_star_has_the_resolution_of_muse():
-    header = make_header(0.04, (120, 120), rotation=30)
+    header = make_header((120, 120), 0.04, rotation=30)
     y, x = np.indices((120, 120)) - 60
     sigma = 0.1 / 0.04 / 2.3548200450309493
     smoothed = plain.smooth_hst(np.exp(-(x**2 + y**2) / (2 * sigma**2)), header, muse_fwhm=0.8)

@@ -11,7 +11,7 @@ from phangs_xr.qa import figures
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 NAMES = ("contsub", "qa")
 
-SMALLER = "size = 300\nchunk = 200"
+SMALLER = "size = 400\nchunk = 200"
 """What a test puts after the cell of inputs."""
 
 

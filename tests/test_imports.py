@@ -1,8 +1,10 @@
 """What the package offers, and what importing it does not bring along."""
 
+import re
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -82,3 +84,10 @@ def test_figures_carry_options_for_both_backends_and_leave_that_chosen(chosen):
     code += "from phangs_xr.qa.figures import plot_maps\n"
     code += "print(hv.Store.current_backend, *sorted(hv.Store.registry))"
     assert run_fresh(code).splitlines()[-1] == f"{chosen} bokeh matplotlib"
+
+
+def test_only_lazy_knows_dask_arrays():
+    package = Path(phangs_xr.__file__).parent
+    pattern = re.compile(r"^\s*(import dask\.array|from dask\.array|from dask import .*array)", re.M)
+    found = {path.name for path in package.rglob("*.py") if pattern.search(path.read_text())}
+    assert found == {"lazy.py"}

@@ -2,7 +2,8 @@
 
 What decides that a step is taken again is its key (`PlannedStep.key`): a digest of the package's
 version, the step's options, and the keys of all that it takes, back to the content of the input
-files. A step is done if the store has a record with just this key and holds its images.
+files. A step is done if the store has a record with just this key and holds its images, unless it
+or a step it takes something from is forced (`force`): a change of code alone changes no key.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Take the steps of one stage together: measure, then read, work and write tile by tile."""
+"""Take the steps of one stage together: measure, then read, work and write tile by tile.
+
+How far a tile is grown is decided here (`_add_halos`): by the longest chain of the stage's steps,
+each of which declares its own reach (`Step.find_halo`).
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ A tile is the unit of work of a run: its task reads windows of lazily opened ima
 its neighbours), works on them in memory, and hands back or writes what belongs to the tile. No
 image travels between tasks, so peak memory is the number of threads times a tile, whatever the
 mosaic, and the same graph runs on threads of this process and on the workers of a Dask cluster.
+How many neighbours a tile gets, `run_stage` decides from what its steps declare.
 """
 
 from __future__ import annotations

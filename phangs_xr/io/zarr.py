@@ -30,12 +30,10 @@ from phangs_xr.errors import InputError
 from phangs_xr.io.chunks import CODEC, FrameCache, StoredImage, ZarrTarget
 from phangs_xr.io.connect import connect_store, copy_dataset, explain_errors
 from phangs_xr.numerics.lazy import DEFAULT_CHUNK
-from phangs_xr.schema import NUMBERS, PRODUCTS
+from phangs_xr.schema import GRIDS, NUMBERS, PRODUCTS
 from phangs_xr.sky.grid import Grid
 
 logger = logging.getLogger(__name__)
-
-IMAGE_GROUPS = ("hst", "muse")
 
 _PROTOTYPE = default_buffer_prototype()
 
@@ -327,11 +325,11 @@ def open_store(path: str | Path, *, chunked: bool = True, nebulae: bool = True) 
         raise InputError(message)
     finished = {name for record in attrs["records"].values() for name in record["outputs"]}
     tree, frames = {"/": xr.Dataset(attrs=attrs)}, FrameCache()
-    for group in (*IMAGE_GROUPS, *["nebulae"] * nebulae, "fits"):
+    for group in (*GRIDS, *["nebulae"] * nebulae, "fits"):
         dataset = store._open_group(group)
         if dataset is None:
             continue
-        if group in IMAGE_GROUPS:
+        if group in GRIDS:
             dataset = dataset[[name for name in PRODUCTS if name in finished and name in dataset]]
             if not dataset.data_vars:
                 # A grid alone: what lies on it is not made yet.

@@ -68,7 +68,8 @@ class Step:
         What the reduction finds, as named in the store's `/fits`.
     find_halo
         From the options and the grid, how far a pixel can depend on others once everything is
-        measured [pixel].
+        measured [pixel]: at least the depths of the function's calls of `map_halo`, of those in a
+        row their sum.
     check
         From the options and the input images there are (opened, nothing read), refuses what the
         step could not use, before anything is written, and returns what the user should know.

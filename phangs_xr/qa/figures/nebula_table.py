@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from phangs_xr.qa.figures.sky_axes import Axes, choose_plane, place_on_sky
 from phangs_xr.qa.figures.style import COLOURS, GREY
-from phangs_xr.qa.measure.products import find_class_column, find_product, require_columns
+from phangs_xr.qa.measure.products import find_product, require_columns
 from phangs_xr.sky.grid import get_grid
 
 NAMES = {
@@ -21,6 +21,9 @@ NAMES = {
     "anchored_intnegs": "anchored HST, negatives filled",
     "fit_anchored": "line-anchored HST",
 }
+
+CLASSES = ("HII_class_v3", "HII_class_v2", "HII_class")
+"""Columns of the catalogues that hold a nebula's class, newest first."""
 
 Column = NDArray[Any]
 
@@ -89,7 +92,7 @@ def classify_nebulae(nebulae: xr.Dataset) -> Column:
     ndarray
         Strings, shape (nebula,).
     """
-    column = find_class_column(nebulae)
+    column = next((name for name in CLASSES if name in nebulae.data_vars), None)
     groups = np.full(nebulae.sizes["nebula"], "nebula", dtype=object)
     if column is not None:
         groups[:] = [_name_class(column, value) for value in nebulae[column].values.tolist()]

@@ -59,7 +59,7 @@ class OffsetPlane:
         y = (np.asarray(row, dtype=np.float64) - middle_row) * scale
         return -x if self.is_upright else x, y
 
-    def draw(self, image: xr.DataArray, values: NDArray[Any], value: hv.Dimension) -> Any:
+    def draw(self, image: xr.DataArray, values: NDArray[Any], *names: str | hv.Dimension) -> Any:
         """Return the Image that shows `values`, lying where the pixels of `image` do."""
         rows, columns = _find_edges(image, self.grid)
         (left, right), (bottom, top) = self.place(rows[[0, -1]], columns[[0, -1]])
@@ -69,7 +69,7 @@ class OffsetPlane:
             left, right, picture = right, left, picture[:, ::-1]
         picture = np.ascontiguousarray(picture)
         bounds = (left, bottom, right, top)
-        return hv.Image(picture, bounds=bounds, kdims=self.dims, vdims=[value])
+        return hv.Image(picture, bounds=bounds, kdims=self.dims, vdims=list(names))
 
     @property
     def bokeh(self) -> dict[str, Any]:
@@ -103,10 +103,10 @@ class SkyPlane:
         """Return the pixels themselves."""
         return np.asarray(column, dtype=np.float64), np.asarray(row, dtype=np.float64)
 
-    def draw(self, image: xr.DataArray, values: NDArray[Any], value: hv.Dimension) -> Any:
+    def draw(self, image: xr.DataArray, values: NDArray[Any], *names: str | hv.Dimension) -> Any:
         """Return a QuadMesh: WCSAxes cannot show an Image of HoloViews."""
         rows, columns = _find_edges(image, self.grid)
-        mesh = hv.QuadMesh((columns, rows, values), kdims=self.dims, vdims=[value])
+        mesh = hv.QuadMesh((columns, rows, values), kdims=self.dims, vdims=list(names))
         return style(mesh, mpl={"hooks": [show_as_image]})
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from functools import cached_property, partial
@@ -13,6 +13,13 @@ import holoviews.plotting.bokeh
 import numpy as np
 import pandas as pd
 import xarray as xr
+from astropy.visualization import (
+    AsinhStretch,
+    BaseStretch,
+    LinearStretch,
+    LogStretch,
+    SqrtStretch,
+)
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
@@ -24,7 +31,7 @@ from phangs_xr.qa.figures.nebula_table import tabulate_nebulae
 from phangs_xr.qa.figures.sky_axes import OffsetPlane, place_on_sky
 from phangs_xr.qa.figures.style import FLUX_MAP, SKY_COLOUR
 from phangs_xr.qa.measure.overviews import average_image, reduce_image
-from phangs_xr.qa.measure.products import find_product, has_product
+from phangs_xr.qa.measure.products import find_product, get_node, has_product
 from phangs_xr.qa.measure.trace_outlines import trace_outlines
 from phangs_xr.schema import PRODUCTS
 from phangs_xr.sky.grid import get_grid
@@ -35,11 +42,11 @@ SCREEN = 600
 READ = 2400
 """Largest window, in pixels along a side, that is read anew at each zoom."""
 
-STRETCHES: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
-    "asinh": lambda share: np.arcsinh(20 * share) / np.arcsinh(20),
-    "linear": lambda share: share,
-    "square root": lambda share: np.sqrt(np.clip(share, 0, None)),
-    "logarithm": lambda share: np.log1p(1000 * np.clip(share, 0, None)) / np.log1p(1000),
+STRETCHES: dict[str, BaseStretch] = {
+    "asinh": AsinhStretch(0.05),
+    "linear": LinearStretch(),
+    "square root": SqrtStretch(),
+    "logarithm": LogStretch(1000.0),
 }
 """Ways from the share of a map's range (0 to 1) to that of the colours."""
 
@@ -54,14 +61,9 @@ Line = NDArray[np.float64]
 
 @dataclass
 class Views:
-    """What the app shows of a field's maps, read as far as it is looked at.
+    """What the app shows of a field's maps, lazily opened, read as far as it is looked at.
 
-    Attributes
-    ----------
-    field
-        A finished run, lazily opened.
-    nebulae
-        Its `/nebulae`, empty if there are none.
+    `nebulae` are those of its `/nebulae`, empty if there are none.
     """
 
     field: xr.DataTree
@@ -101,19 +103,9 @@ class Views:
         return self._whole[name]
 
     def read(self, name: str, x_range: Range = None, y_range: Range = None) -> xr.DataArray:
-        """Return what the screen can show of a product in a window.
+        """Return what the screen can show of a product in a window of offsets [arcsec].
 
-        Parameters
-        ----------
-        name
-            Of the product.
-        x_range, y_range
-            Offsets [arcsec]; the whole image if None.
-
-        Returns
-        -------
-        xr.DataArray
-            Block means, at most `SCREEN` along an axis.
+        These are block means, at most `SCREEN` along an axis; of the whole image without a range.
         """
         image = self.field["hst"].data_vars[name]
         if x_range is None or y_range is None:
@@ -134,41 +126,30 @@ class Views:
     ) -> hv.Overlay:
         """Return the picture of a product in a window, its colours those of the whole image.
 
-        Parameters
-        ----------
-        name
-            Of the product.
-        stretch
-            One of `STRETCHES`.
-        ids
-            Nebulae to mark, as `read_ids` reads them.
-        x_range, y_range
-            Offsets [arcsec]; the whole image if None.
+        `stretch` is one of `STRETCHES`; `ids` are of nebulae to mark, as `read_ids` reads them. The
+        window is that of `read`.
         """
         image = self.read(name, x_range, y_range)
         finite = self.get_whole(name).values
         finite = finite[np.isfinite(finite)]
         low, high = np.percentile(finite, (1, 99.8)) if finite.size else (0.0, 1.0)
         share = (image.values - low) / max(float(high - low), 1e-30)
-        colours = STRETCHES[stretch](share).astype(np.float32)
-        picture = self.plane.draw(image, colours, hv.Dimension("brightness"))
-        flux = self.plane.draw(image, image.values, hv.Dimension("flux"))
-        both = hv.Image(
-            np.dstack([picture.data, flux.data]),
-            bounds=picture.bounds.lbrt(),
-            kdims=self.plane.dims,
-            vdims=["brightness", "flux"],
-        )
-        both = both.opts(
+        values = np.dstack([STRETCHES[stretch](share).astype(np.float32), image.values])
+        picture = self.plane.draw(image, values, "brightness", "flux").opts(
             cmap=FLUX_MAP,
             clim=(0, 1),
             tools=["hover"],
             hover_tooltips=[("value", "@flux")],
             backend="bokeh",
         )
+        chosen = read_ids(ids, self.nebulae)
+        x, y = self.places
+        marks = hv.Points((x[chosen], y[chosen]), kdims=self.plane.dims).opts(
+            marker="cross", size=22, color="white", line_width=1.5, backend="bokeh"
+        )
         unit = PRODUCTS[name].units or "no unit"
         ends = f"{format_number(float(low))} to {format_number(float(high))}"
-        return hv.Overlay([both, *self.outlines, self._mark(ids)]).opts(
+        return hv.Overlay([picture, *self.outlines, marks]).opts(
             title=f"{PRODUCTS[name].long_name}: {ends} [{unit}]",
             bgcolor=SKY_COLOUR,
             data_aspect=1,
@@ -178,13 +159,6 @@ class Views:
             active_tools=["wheel_zoom", "pan"],
             backend="bokeh",
         )
-
-    def _mark(self, ids: str) -> hv.Points:
-        chosen = read_ids(ids, self.nebulae)
-        x, y = self.places
-        marks = hv.Points((x[chosen], y[chosen]), kdims=self.plane.dims)
-        look = {"marker": "cross", "size": 22, "color": "white", "line_width": 1.5}
-        return marks.opts(**look, backend="bokeh")
 
     def find_nebula(self, x: float | None, y: float | None) -> str:
         """Return the ID of the nebula nearest to a place on the map, nothing if all are far."""
@@ -244,7 +218,7 @@ def build_app(tree: xr.DataTree) -> Any:
         If Panel is not installed, or the field has no `halpha`.
     """
     pn = require_panel()
-    nebulae = tree["nebulae"].to_dataset() if "nebulae" in tree.children else xr.Dataset()
+    nebulae = get_node(tree, "nebulae")
     views = Views(tree, nebulae)
     names = {f"{PRODUCTS[name].long_name} ({name})": name for name in views.names}
     first = PRODUCT if PRODUCT in views.names else "halpha"
@@ -254,8 +228,11 @@ def build_app(tree: xr.DataTree) -> Any:
     picture = hv.DynamicMap(
         pn.bind(views.draw, product, stretch, chosen), streams=[hv.streams.RangeXY()]
     )
-    tap = hv.streams.Tap(source=picture)
-    tap.add_subscriber(partial(_take_tap, views, chosen))
+
+    def take_tap(x: float | None = None, y: float | None = None) -> None:
+        chosen.value = views.find_nebula(x, y) or chosen.value
+
+    hv.streams.Tap(source=picture).add_subscriber(take_tap)
     plots = [pn.pane.HoloViews(picture, backend="bokeh")]
     try:
         plots.append(_link_fluxes(pn, views, chosen))
@@ -266,20 +243,8 @@ def build_app(tree: xr.DataTree) -> Any:
     return pn.Row(left, *plots[1:])
 
 
-def _take_tap(views: Views, chosen: Any, x: float | None = None, y: float | None = None) -> None:
-    found = views.find_nebula(x, y)
-    if found:
-        chosen.value = found
-
-
 def require_panel() -> Any:
-    """Return the module panel.
-
-    Raises
-    ------
-    InputError
-        If it is not installed.
-    """
+    """Return the module panel; InputError if it is not installed."""
     try:
         import panel
     except ImportError as error:
@@ -294,50 +259,43 @@ def require_panel() -> Any:
 def _link_fluxes(pn: Any, views: Views, chosen: Any) -> Any:
     """Put the flux figures beside the map: what is chosen here is chosen there, and back."""
     table = tabulate_nebulae(views.field, views.nebulae, PRODUCT)
-    points = []
     fluxes = draw_fluxes(table, PRODUCT, find_flux_limits(table, PRODUCT))
     ratios = plot_ratio_by_flux(views.field, views.nebulae, product=PRODUCT, table=table)
     sources: list[Any] = []
     overlays = []
+
+    def take_selection(index: Sequence[int] = ()) -> None:
+        if index:
+            chosen.value = write_ids(index, views.nebulae)
+
     for overlay in (fluxes, ratios):
-        layers = [
-            layer.opts(hooks=[partial(_keep_source, sources=sources)], backend="bokeh")
-            if isinstance(layer, hv.Points) and not layer.label
-            else layer
-            for layer in overlay
-        ]
-        points += [layer for layer in layers if isinstance(layer, hv.Points) and not layer.label]
+        layers = list(overlay)
+        # Other points are those of the legend.
+        place = next(i for i, one in enumerate(layers) if type(one) is hv.Points and not one.label)
+        keep = partial(_keep_source, sources=sources)
+        layers[place] = layers[place].opts(hooks=[keep], backend="bokeh")
+        hv.streams.Selection1D(source=layers[place]).add_subscriber(take_selection)
         overlays.append(overlay.clone(layers))
-    layout = hv.Layout(overlays).cols(1)
-    layout = layout.opts(shared_datasource=True, backend="bokeh")
-    for one in points:
-        selection = hv.streams.Selection1D(source=one)
-        selection.add_subscriber(partial(_take_selection, views, chosen))
+    layout = hv.Layout(overlays).cols(1).opts(shared_datasource=True, backend="bokeh")
+
+    def select(indices: list[int]) -> None:
+        for source in sources:
+            if list(source.selected.indices) != indices:
+                source.selected.indices = indices
 
     def mark(event: Any) -> None:
-        indices = read_ids(event.new, views.nebulae)
         # A tap is told of outside the lock that protects what the browser is sent.
-        pn.state.execute(partial(_select, sources, indices), schedule=True)
+        indices = read_ids(event.new, views.nebulae)
+        pn.state.execute(partial(select, indices), schedule=True)
 
     chosen.param.watch(mark, "value")
     return pn.pane.HoloViews(layout, backend="bokeh")
-
-
-def _select(sources: list[Any], indices: list[int]) -> None:
-    for source in sources:
-        if list(source.selected.indices) != indices:
-            source.selected.indices = indices
 
 
 def _keep_source(plot: Any, element: Any, *, sources: list[Any]) -> None:
     """Remember the table behind some points (bokeh hook)."""
     if plot.handles["source"] not in sources:
         sources.append(plot.handles["source"])
-
-
-def _take_selection(views: Views, chosen: Any, index: Sequence[int] = ()) -> None:
-    if index:
-        chosen.value = write_ids(index, views.nebulae)
 
 
 def _show_chosen(pn: Any, tree: xr.DataTree, nebulae: xr.Dataset, ids: str) -> Any:
@@ -360,12 +318,9 @@ def tabulate_numbers(nebulae: xr.Dataset) -> pd.DataFrame:
         if one.dims == ("nebula",):
             unit = one.attrs.get("units", "")
             head = f"{name} [{unit}]" if unit else str(name)
-            table[head] = [_format_value(value) for value in one.values.tolist()]
+            values = one.values.tolist()
+            table[head] = [f"{v:.6g}" if isinstance(v, float) else str(v) for v in values]
     return table.T.rename_axis(columns="region_ID")
-
-
-def _format_value(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def serve_app(tree: xr.DataTree, *, port: int = 0, show: bool = True) -> None:

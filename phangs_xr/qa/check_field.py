@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,13 @@ from phangs_xr.errors import InputError
 from phangs_xr.io.tables import write_table
 from phangs_xr.io.zarr import FieldStore, find_store, open_store
 from phangs_xr.qa.measure.measurements import Measured
-from phangs_xr.qa.measure.nebulae import plan_nebulae
+from phangs_xr.qa.measure.nebulae import NebulaPlan, plan_nebulae
 from phangs_xr.qa.measure.noise import fit_noises
 from phangs_xr.qa.measure.numbers import compare_fluxes, write_numbers
-from phangs_xr.qa.measure.overviews import Overview, plan_overview
+from phangs_xr.qa.measure.overviews import Overview, OverviewPlan, plan_overview
 from phangs_xr.qa.measure.products import has_product, list_images
 from phangs_xr.qa.measure.registration import measure_shift
-from phangs_xr.qa.report.draw_beside import prepare_papers
-from phangs_xr.qa.report.papers import Papers
+from phangs_xr.qa.report.draw_beside import Papers, prepare_papers
 
 
 def check_field(
@@ -58,12 +58,18 @@ def check_field(
         If there is no store, or it lacks the products.
     """
     location = find_store(path)
-    out = out or _find_directory(location) / "qa"
+    beside = Path() if "://" in location else Path(location).absolute().parent
+    out = out or beside / "qa"
     field = open_store(location, chunked=False)
-    _require_products(field, location)
-    if not report:
-        return _check(field, location, out, runner, None)
-    with prepare_papers(field, location, out, runner) as papers:
+    if not has_product(field, "halpha"):
+        found = ", ".join(list_images(field)) if "hst" in field.children else "none"
+        message = (
+            f"{location}: the products of a run are needed, halpha at least, found {found}: "
+            f"run the recipe to its end first"
+        )
+        raise InputError(message)
+    drawing = prepare_papers(field, location, out, runner) if report else nullcontext()
+    with drawing as papers:
         return _check(field, location, out, runner, papers)
 
 
@@ -76,6 +82,10 @@ def _check(
     nebulae, overview = _reduce(field, runner, report=papers is not None)
     if nebulae is not None:
         numbers["fluxes"] = compare_fluxes(nebulae)
+        counted = f"{nebulae.sizes['nebula']} nebulae"
+    else:
+        missing = " and ".join(_list_missing(field))
+        counted = f"no nebulae are measured without {missing}: give it in [inputs] and run again"
     rows = nebulae if nebulae is not None else xr.Dataset()
     noise = fit_noises(overview) if overview is not None else None
     found = Measured(rows, numbers.get("fluxes", {}), overview, noise)
@@ -93,7 +103,7 @@ def _check(
         lines = [*_list_fluxes(numbers["fluxes"]), *lines, f"nebulae: {out / 'nebulae.ecsv'}"]
     if numbers:
         lines.append(f"numbers: {write_numbers(numbers, out / 'numbers.json')}")
-    lines.insert(0, f"{field.attrs['galaxy']}: {_count_nebulae(field, nebulae)}")
+    lines.insert(0, f"{field.attrs['galaxy']}: {counted}")
     if papers is not None:
         from phangs_xr.qa.report import compose_report
 
@@ -107,47 +117,21 @@ def _reduce(
 ) -> tuple[xr.Dataset | None, Overview | None]:
     """Reduce the images to what is wanted of them, in one pass."""
     images = list_images(field)
-    measurements = {}
-    nebulae = overview = None
+    plans: dict[str, NebulaPlan | OverviewPlan] = {}
     if not _list_missing(field):
-        nebulae = plan_nebulae(field, images)
-        measurements["nebulae"] = nebulae.measurement
+        plans["nebulae"] = plan_nebulae(field, images)
     if report:
-        overview = plan_overview(field, images)
-        measurements["overview"] = overview.measurement
+        plans["overview"] = plan_overview(field, images)
+    measurements = {name: plan.measurement for name, plan in plans.items()}
     found = run_reductions(measurements, runner or Runner())
-    return (
-        nebulae.finish(found["nebulae"]) if nebulae is not None else None,
-        overview.finish(found["overview"]) if overview is not None else None,
-    )
-
-
-def _find_directory(location: str) -> Path:
-    """Return the directory beside a store; the working directory if it is not on this machine."""
-    return Path() if "://" in location else Path(location).absolute().parent
+    finished: dict[str, Any] = {name: plan.finish(found[name]) for name, plan in plans.items()}
+    return finished.get("nebulae"), finished.get("overview")
 
 
 def _list_missing(field: xr.DataTree) -> list[str]:
     """Return the inputs that nebulae would be measured with and that the run did not have."""
     needed = {"muse": "musehalpha", "nebula_mask": "nebula_mask"}
     return [name for name, product in needed.items() if not has_product(field, product)]
-
-
-def _count_nebulae(field: xr.DataTree, nebulae: xr.Dataset | None) -> str:
-    if nebulae is not None:
-        return f"{nebulae.sizes['nebula']} nebulae"
-    missing = " and ".join(_list_missing(field))
-    return f"no nebulae are measured without {missing}: give it in [inputs] and run again"
-
-
-def _require_products(field: xr.DataTree, location: str) -> None:
-    if not has_product(field, "halpha"):
-        found = ", ".join(map(str, field["hst"].data_vars)) if "hst" in field.children else "none"
-        message = (
-            f"{location}: the products of a run are needed, halpha at least, found {found}: "
-            f"run the recipe to its end first"
-        )
-        raise InputError(message)
 
 
 def _list_fluxes(fluxes: Mapping[str, Mapping[str, float]]) -> list[str]:

@@ -182,7 +182,7 @@ def test_large_images_are_sampled_whatever_the_tiles():
     measurement = Measurement(ReduceToOverview(factor=5, strides=(4,)), (image,))
     for chunk in (15, 40, 200):
         [(_, counts)] = run_reductions({"one": measurement}, Runner(chunk=chunk))["one"]
-        whole = PixelHistogram(counts, "", 4)
+        whole = PixelHistogram(counts)
         assert whole.size == values[::4, ::4].size
         median = np.median(values[::4, ::4])
         assert whole.find_quantile(np.array(0.5)) == pytest.approx(median, rel=0.01)

@@ -1,5 +1,7 @@
 """Nebula photometry equals plain sums over the whole image, ID by ID, however it is chunked."""
 
+from functools import reduce
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -234,9 +236,7 @@ def test_order_of_the_chunks_changes_no_bit():
     parts = [look(row, column) for row in range(0, 230, 100) for column in range(0, 260, 100)]
     found = []
     for order in (range(len(parts)), reversed(range(len(parts)))):
-        merged = []
-        for index in order:
-            merged = reduction.merge(merged, parts[index])
+        merged = reduce(reduction.merge, [parts[index] for index in order])
         found.append(reduction.finish(reduction.advance(None, merged)))
     for name, values in found[0].items():
         np.testing.assert_array_equal(values, found[1][name])

@@ -8,11 +8,13 @@ from typing import Any
 
 import holoviews as hv
 import numpy as np
+import scipy
 import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
 from phangs_xr.qa.figures.format_numbers import format_number
+from phangs_xr.qa.figures.sky_axes import find_directions
 from phangs_xr.qa.figures.stretch import choose_stretch
 from phangs_xr.qa.figures.style import (
     BLACK,
@@ -30,7 +32,7 @@ from phangs_xr.qa.measure.overviews import reduce_image
 from phangs_xr.qa.measure.products import find_product, require_columns
 from phangs_xr.qa.measure.trace_outlines import trace_nebula
 from phangs_xr.sky.accessor import locate_cutout
-from phangs_xr.sky.grid import Grid, get_grid
+from phangs_xr.sky.grid import get_grid
 
 COUNT = 12
 """How many nebulae."""
@@ -54,18 +56,7 @@ Line = NDArray[np.float64]
 def rank_nebulae(nebulae: xr.Dataset, product: str = "anchored") -> NDArray[np.intp]:
     """Return the rows of the nebulae that both telescopes cover, the most discrepant first.
 
-    Parameters
-    ----------
-    nebulae
-        As `measure_nebulae` returns them.
-    product
-        Whose flux is compared with MUSE's: by |log(flux/MUSE)|, those without a positive ratio
-        before all others.
-
-    Returns
-    -------
-    ndarray
-        Indices along `nebula`.
+    By |log(flux/MUSE)| of the product's flux; those without a positive ratio before all others.
     """
     covered = np.ones(nebulae.sizes["nebula"], dtype=bool)
     for name in ("coverage_hst", "coverage_muse"):
@@ -83,16 +74,9 @@ def rank_nebulae(nebulae: xr.Dataset, product: str = "anchored") -> NDArray[np.i
 class Cutouts:
     """One nebula as both telescopes see it, on square pixels along the axes of the HST image.
 
-    Attributes
-    ----------
-    hst, muse
-        Stretched to 0 to 1, shape (SIDE, SIDE), first row at the bottom; NaN without data.
-    x, y
-        The outline in sides of a cut-out, 0 to 1, NaN between its parts.
-    side
-        Of the cut-outs [arcsec].
-    titles
-        Over each of the two.
+    `hst` and `muse` are stretched to 0 to 1, shape (SIDE, SIDE), first row at the bottom, NaN
+    without data. `x`, `y` are the outline in sides of a cut-out, 0 to 1, NaN between its parts.
+    `side` is that of the cut-outs [arcsec]; a title is over each of the two.
     """
 
     hst: NDArray[np.floating[Any]]
@@ -172,21 +156,27 @@ def _cut(images: list[xr.DataArray], nebula: xr.Dataset, product: str) -> Cutout
     """Read the windows of one nebula and bring them onto the pixels of the sheet."""
     ra, dec, area = (float(nebula[name]) for name in ("ra", "dec", "area"))
     side = max(_SMALLEST, _MARGIN * 2 * np.sqrt(area / np.pi))
-    hst, muse, mask = (_read(image, (ra, dec), side) for image in images)
+    # Somewhat larger than a cut-out, so that they cover a turned one too.
+    windows = [locate_cutout(get_grid(image), (ra, dec), 1.5 * side) for image in images]
+    hst, muse, mask = (
+        image.isel(y=rows, x=columns).load()
+        for image, (rows, columns) in zip(images, windows, strict=True)
+    )
     grid = get_grid(images[0])
     row, column = (float(value) for value in grid.to_pixel(ra, dec))
     reach = side / np.sqrt(grid.pixel_area)
     places = (np.arange(SIDE) + 0.5) / SIDE - 0.5
-    rows, columns = np.meshgrid(row + reach * places, column + reach * places, indexing="ij")
-    lon, lat = grid.to_sky(rows, columns)
+    sky = grid.to_sky(*np.meshgrid(row + reach * places, column + reach * places, indexing="ij"))
     # A MUSE pixel holds the flux of a larger area: both are shown per HST pixel.
     per_pixel = grid.pixel_area / get_grid(images[1]).pixel_area
-    seen = [_sample(hst, lon, lat), _sample(muse, lon, lat) * per_pixel]
-    stretch = choose_stretch(np.concatenate([image.ravel() for image in seen]))
+    seen = [_sample(hst, *sky), _sample(muse, *sky) * per_pixel]
+    stretch = choose_stretch(np.concatenate(seen))
     drawn = [np.clip(stretch.apply(image) / stretch.limits[1], 0, 1) for image in seen]
     line_rows, line_columns = grid.to_pixel(*trace_nebula(mask, float(nebula["region_ID"])))
     x, y = (line_columns - column) / reach + 0.5, (line_rows - row) / reach + 0.5
-    if not _is_mirrored(grid):
+    (east_x, north_x), (east_y, north_y) = find_directions(grid)
+    # East on the left when north is up, as the sky is seen.
+    if east_x * north_y - east_y * north_x > 0:
         drawn, x = [image[:, ::-1] for image in drawn], 1 - x
     flux, other = float(nebula[f"flux_{product}"]), float(nebula["flux_muse"])
     ratio = flux / other if other else float("nan")
@@ -197,31 +187,13 @@ def _cut(images: list[xr.DataArray], nebula: xr.Dataset, product: str) -> Cutout
     return Cutouts(drawn[0], drawn[1], x, y, float(side), titles)
 
 
-def _is_mirrored(grid: Grid) -> bool:
-    """Whether the sky in this image runs as it is seen: east on the left when north is up."""
-    middle = (np.array(grid.shape) - 1) / 2
-    lon, lat = grid.to_sky(middle[0] + np.array([0, 0, 1]), middle[1] + np.array([0, 1, 0]))
-    east = (lon[1:] - lon[0] + 180) % 360 - 180
-    north = lat[1:] - lat[0]
-    return bool(east[0] * north[1] - east[1] * north[0] < 0)
-
-
-def _read(image: xr.DataArray, position: tuple[float, float], side: float) -> xr.DataArray:
-    """Read a window somewhat larger than a cut-out, so that it covers a turned one too."""
-    rows, columns = locate_cutout(get_grid(image), position, 1.5 * side)
-    return image.isel(y=rows, x=columns).load()
-
-
-def _sample(image: xr.DataArray, lon: Line, lat: Line) -> NDArray[np.float64]:
+def _sample(image: xr.DataArray, lon: Line, lat: Line) -> Line:
     """Return the values of the pixels nearest to positions on the sky, NaN outside."""
     small = reduce_image(image, 2 * SIDE)
-    grid = get_grid(small)
-    rows, columns = (np.floor(place + 0.5).astype(int) for place in grid.to_pixel(lon, lat))
-    ny, nx = grid.shape
-    inside = (rows >= 0) & (rows < ny) & (columns >= 0) & (columns < nx)
-    values = np.full(lon.shape, np.nan)
-    values[inside] = small.values[rows[inside], columns[inside]]
-    return values
+    places = get_grid(small).to_pixel(lon, lat)
+    return scipy.ndimage.map_coordinates(
+        small.values, places, np.float64, order=0, mode="grid-constant", cval=np.nan
+    )
 
 
 def _draw_sheet(
@@ -236,15 +208,12 @@ def _draw_sheet(
             shown = np.where(np.isfinite(cutout), cutout, -1.0)
             part = sheet[row : row + SIDE, column : column + SIDE]
             part[:] = shown[: part.shape[0], : part.shape[1]]
-    picture = hv.Image(
-        sheet[::-1], bounds=(0, 0, *size), kdims=list(_DIMS), vdims=[hv.Dimension("brightness")]
-    )
-    colours = {"min": SKY_COLOUR, "NaN": "white"}
+    value = hv.Dimension("brightness")
     return style(
-        picture,
+        hv.Image(sheet[::-1], bounds=(0, 0, *size), kdims=list(_DIMS), vdims=[value]),
         cmap=FLUX_MAP,
         clim=(0, 1),
-        clipping_colors=colours,
+        clipping_colors={"min": SKY_COLOUR, "NaN": "white"},
         mpl={"interpolation": "none"},
     )
 
@@ -252,32 +221,29 @@ def _draw_sheet(
 def _draw_marks(pairs: list[Cutouts], corners: list[tuple[float, float]]) -> list[Any]:
     """Outlines, scale bars with their lengths, and titles, one element for all of each."""
     outlines, bars, names, titles = [], [], [], []
+    gap = np.full((1, 2), np.nan)
     for pair, (left, bottom) in zip(pairs, corners, strict=True):
         arcsec = choose_round(pair.side / 4)
         length = arcsec / pair.side
+        outside = (pair.x < 0) | (pair.x > 1) | (pair.y < 0) | (pair.y > 1)
+        outline = np.stack([np.where(outside, np.nan, pair.x), pair.y], axis=1)
+        bar = np.array([[0.07, 0.07], [0.07 + length, 0.07]])
         for number, title in enumerate(pair.titles):
             start = left + number * (1 + _GAP)
-            outside = (pair.x < 0) | (pair.x > 1) | (pair.y < 0) | (pair.y > 1)
-            x = np.where(outside, np.nan, pair.x) + start
-            outlines += [np.stack([x, pair.y + bottom], axis=1), np.full((1, 2), np.nan)]
-            ends = np.array([[start + 0.07, bottom + 0.07], [start + 0.07 + length, bottom + 0.07]])
-            bars += [ends, np.full((1, 2), np.nan)]
+            corner = np.array([start, bottom])
+            outlines += [outline + corner, gap]
+            bars += [bar + corner, gap]
             names.append((start + 0.07 + length / 2, bottom + 0.15, f"{arcsec:g}″"))
             titles.append((start + 0.5, bottom + 1 + _TITLE / 2, title))
-    thin: dict[str, Any] = {"bokeh": {"line_width": 1}, "mpl": {"linewidth": 0.6}}
-    thick: dict[str, Any] = {"bokeh": {"line_width": 3}, "mpl": {"linewidth": 2.0}}
     return [
-        style(hv.Curve(np.concatenate(outlines), *_DIMS), color=OUTLINE, **thin),
-        style(hv.Curve(np.concatenate(bars), *_DIMS), color="white", **thick),
-        _draw_texts(names, "white"),
-        _draw_texts(titles, BLACK),
+        style(hv.Curve(np.concatenate(outlines), *_DIMS), color=OUTLINE, width=(1, 0.6)),
+        style(hv.Curve(np.concatenate(bars), *_DIMS), color="white", width=(3, 2.0)),
+        *(
+            style(
+                hv.Labels(texts, kdims=list(_DIMS), vdims=["text"]),
+                bokeh={"text_color": colour, "text_font_size": "9pt"},
+                mpl={"color": colour, "size": 9},
+            )
+            for texts, colour in ((names, "white"), (titles, BLACK))
+        ),
     ]
-
-
-def _draw_texts(texts: list[tuple[float, float, str]], colour: str) -> Any:
-    labels = hv.Labels(texts, kdims=list(_DIMS), vdims=["text"])
-    return style(
-        labels,
-        bokeh={"text_color": colour, "text_font_size": "9pt"},
-        mpl={"color": colour, "size": 9},
-    )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 from bokeh.models import CustomJSHover, FixedTicker
@@ -11,12 +10,8 @@ from bokeh.models import CustomJSHover, FixedTicker
 from phangs_xr.qa.figures.stretch import Stretch
 
 
-def show_values(stretch: Stretch, title: str) -> Callable[[Any, Any], None]:
-    """Return a hook that lets the hover tool undo a stretch (bokeh)."""
-    return partial(_show_values, stretch=stretch, title=title)
-
-
-def _show_values(plot: Any, element: Any, *, stretch: Stretch, title: str) -> None:
+def show_values(plot: Any, element: Any, *, stretch: Stretch, title: str) -> None:
+    """Let the hover tool undo a stretch."""
     code = f"return ({stretch.low!r} + {stretch.width!r} * Math.sinh(value)).toPrecision(4)"
     # To ask the figure for its tools is to search all that it is made of.
     tool = plot.handles["hover"]

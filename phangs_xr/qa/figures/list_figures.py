@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import xarray as xr
@@ -20,9 +20,6 @@ from phangs_xr.qa.figures.nebula_fluxes import (
 from phangs_xr.qa.figures.pixels import plot_histogram2d, plot_pixel_histograms
 from phangs_xr.qa.measure.measurements import Measured
 
-PRODUCT = "anchored"
-"""The map that the figures compare with MUSE's."""
-
 Maker = Callable[[xr.DataTree, Measured], Any]
 
 
@@ -36,66 +33,62 @@ class Picture:
         Of its place on the page.
     title
         Its heading.
-    papers
-        Make it for matplotlib, with RA and Dec axes where it is a map, by the names of their files.
     screen
         Makes it for the page.
     text
         What it shows, `{factor}` for the side of the blocks that maps are averaged over.
+    on_paper
+        Make it for matplotlib, with RA and Dec axes where it is a map, by the names of their files;
+        none if that is no other than on the screen.
     needs_measured
         Whether it shows what was measured of the field, rather than the field alone.
     """
 
     name: str
     title: str
-    papers: Mapping[str, Maker]
     screen: Maker
     text: str
+    on_paper: Mapping[str, Maker] = field(default_factory=dict)
     needs_measured: bool = True
+
+    @property
+    def papers(self) -> Mapping[str, Maker]:
+        """What makes its files, by their names."""
+        return self.on_paper or {self.name: self.screen}
 
 
 PICTURES = (
     Picture(
         "fluxes",
         "Nebula fluxes",
-        {
-            "fluxes": lambda tree, found: plot_fluxes(
-                tree, found.nebulae, product=PRODUCT, numbers=found.numbers
-            ),
-            "ratio_by_flux": lambda tree, found: plot_ratio_by_flux(
-                tree, found.nebulae, product=PRODUCT
-            ),
-            "ratio_on_sky": lambda tree, found: plot_ratio_on_sky(
-                tree, found.nebulae, product=PRODUCT, axes="sky"
-            ),
-        },
-        lambda tree, found: plot_linked(
-            tree, found.nebulae, product=PRODUCT, numbers=found.numbers
-        ),
+        lambda tree, found: plot_linked(tree, found.nebulae, numbers=found.numbers),
         "HST and anchored HST fluxes of every nebula against MUSE's, their ratio against flux "
         "and on the sky. Select points in one panel: the others follow. Grey nebulae are "
         "partly covered.",
+        {
+            "fluxes": lambda tree, found: plot_fluxes(tree, found.nebulae, numbers=found.numbers),
+            "ratio_by_flux": lambda tree, found: plot_ratio_by_flux(tree, found.nebulae),
+            "ratio_on_sky": lambda tree, found: plot_ratio_on_sky(tree, found.nebulae, axes="sky"),
+        },
     ),
     Picture(
         "maps",
         "Maps",
-        {"maps": lambda tree, found: plot_maps(tree, axes="sky", overview=found.overview)},
         lambda tree, found: plot_maps(tree, overview=found.overview),
         "MUSE, HST, HST smoothed to MUSE's resolution, and their ratio, first in MUSE's "
         "colours, then each in its own. The panels pan together. Values are means over blocks "
         "of {factor} × {factor} HST pixels.",
+        {"maps": lambda tree, found: plot_maps(tree, axes="sky", overview=found.overview)},
     ),
     Picture(
         "gallery",
         "Most discrepant nebulae",
-        {"gallery": lambda tree, found: plot_gallery(tree, found.nebulae, product=PRODUCT)},
-        lambda tree, found: plot_gallery(tree, found.nebulae, product=PRODUCT),
+        lambda tree, found: plot_gallery(tree, found.nebulae),
         "The nebulae, covered by both, whose anchored HST and MUSE fluxes differ most.",
     ),
     Picture(
         "histogram2d",
         "Anchoring line",
-        {"histogram2d": lambda tree, _: plot_histogram2d(tree)},
         lambda tree, _: plot_histogram2d(tree),
         "All pixels of smoothed HST against MUSE, and the least-squares line that anchors "
         "fit_anchored.",
@@ -104,20 +97,15 @@ PICTURES = (
     Picture(
         "pixel_histograms",
         "Noise and background",
-        {
-            "pixel_histograms": lambda tree, found: plot_pixel_histograms(
-                tree, overview=found.overview, noise=found.noise
-            )
-        },
         lambda tree, found: plot_pixel_histograms(tree, overview=found.overview, noise=found.noise),
         "How the pixels spread; a Gaussian fitted to the lower side gives offset and noise.",
     ),
     Picture(
         "cosmic_rays",
         "Cosmic rays",
-        {"cosmic_rays": lambda tree, _: plot_cosmic_rays(tree, axes="sky")},
         lambda tree, _: plot_cosmic_rays(tree),
         "The part of the map with most cosmic rays, before and after they were cut.",
+        {"cosmic_rays": lambda tree, _: plot_cosmic_rays(tree, axes="sky")},
         needs_measured=False,
     ),
 )

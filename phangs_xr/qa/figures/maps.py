@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -95,21 +94,33 @@ def plot_maps(
     scales = {"MUSE's colours": dict.fromkeys(names, matched), "own colours": own}
     if "musehalpha_regrid" not in names:
         del scales["MUSE's colours"]
-    rows = [
-        _draw_row(plane, overview, ratio, stretches, note, marks)
-        for note, stretches in scales.items()
-    ]
-    return _arrange_rows(plane, rows)
+    panels = []
+    for number, (note, stretches) in enumerate(scales.items(), 1):
+        row = [
+            _frame_map(
+                plane,
+                [draw_image(plane, overview.images[name], stretch), *marks],
+                f"{TITLES[name]}, {note}",
+                legend=name == names[0],
+            )
+            for name, stretch in stretches.items()
+        ]
+        if ratio is not None:
+            centre = 1.0 if note.startswith("MUSE") else float(np.nanmedian(ratio))
+            row.append(_draw_ratio(plane, ratio, centre, marks))
+        for column, panel in enumerate(row):
+            hide = partial(hide_labels, rows=column > 0, columns=number < len(scales))
+            panels.append(add_hooks(panel, hide))
+    ny, nx = plane.grid.shape
+    paper = Paper(_WIDTH, _WIDTH * ny / nx, left=0.2, right=0.9, bottom=0.5, margin=0.9)
+    return arrange(panels, len(panels) // len(scales), paper)
 
 
 def find_ratio(field: xr.DataTree, overview: Overview) -> xr.DataArray | None:
     """Return the ratio of mean MUSE to mean smoothed HST flux, as anchoring offsets the latter.
 
-    Returns
-    -------
-    xr.DataArray or None
-        Per block, the mean of `hstmuseratio` weighted by the flux it multiplies; NaN where that
-        flux is not positive. None without MUSE, or where it does not meet HST.
+    It is per block the mean of `hstmuseratio` weighted by the flux it multiplies; NaN where that
+    flux is not positive. None without MUSE, or where it does not meet HST.
     """
     if not {"musehalpha_regrid", "halpha_smoothed"} <= set(overview.images):
         return None
@@ -120,58 +131,18 @@ def find_ratio(field: xr.DataTree, overview: Overview) -> xr.DataArray | None:
     return ratio if ratio.notnull().any() else None
 
 
-def _draw_row(
-    plane: Plane,
-    overview: Overview,
-    ratio: xr.DataArray | None,
-    stretches: Mapping[str, Stretch],
-    note: str,
-    marks: list[Any],
-) -> list[hv.Overlay]:
-    row: list[hv.Overlay] = []
-    for name, stretch in stretches.items():
-        picture = draw_image(plane, overview.images[name], stretch)
-        title = f"{TITLES[name]}, {note}"
-        row.append(_frame_map(plane, [picture, *marks], title, legend=not row))
-    if ratio is not None:
-        centre = 1.0 if note.startswith("MUSE") else float(np.nanmedian(ratio))
-        row.append(_draw_ratio(plane, ratio, centre, marks))
-    return row
-
-
-def _arrange_rows(plane: Plane, rows: list[list[hv.Overlay]]) -> hv.Layout:
-    panels = [
-        add_hooks(panel, partial(hide_labels, rows=column > 0, columns=number < len(rows) - 1))
-        for number, row in enumerate(rows)
-        for column, panel in enumerate(row)
-    ]
-    ny, nx = plane.grid.shape
-    paper = Paper(_WIDTH, _WIDTH * ny / nx, left=0.2, right=0.9, bottom=0.5, margin=0.9)
-    return arrange(panels, len(rows[0]), paper)
-
-
 def draw_image(plane: Plane, image: xr.DataArray, stretch: Stretch) -> Any:
-    """Draw an image of flux with its colour bar.
-
-    Parameters
-    ----------
-    plane
-        Where it lies.
-    image
-        Reduced to what can be drawn [1e-20 erg/s/cm² per HST pixel].
-    stretch
-        Its colours.
-    """
+    """Draw an image of flux per HST pixel, reduced to what can be drawn, with its colour bar."""
     value = hv.Dimension("stretched", label="Hα flux")
     picture = plane.draw(image, stretch.apply(image.values), value)
     bar = draw_bar(f"{FLUX_UNIT} per HST pixel", stretch.ticks)
-    hooks = [*bar["bokeh"]["hooks"], show_values(stretch, "flux")]
+    hooks = [*bar["bokeh"]["hooks"], partial(show_values, stretch=stretch, title="flux")]
     return style(
         picture,
         cmap=FLUX_MAP,
         clim=stretch.limits,
         bokeh={**bar["bokeh"], "tools": ["hover"], "hooks": hooks},
-        mpl={**plane.options()["mpl"], **bar["mpl"]},
+        mpl={**plane.mpl, **bar["mpl"]},
     )
 
 
@@ -185,38 +156,34 @@ def _draw_ratio(plane: Plane, ratio: xr.DataArray, centre: float, marks: list[An
         clim=(centre / limit, centre * limit),
         cnorm="log",
         bokeh={"tools": ["hover"], **bar["bokeh"]},
-        mpl={**plane.options()["mpl"], **bar["mpl"]},
+        mpl={**plane.mpl, **bar["mpl"]},
     )
     about = "1" if centre == 1.0 else "its median"
     return _frame_map(plane, [picture, *marks], f"MUSE / HST, about {about}")
 
 
 def _frame_map(plane: Plane, layers: list[Any], title: str, legend: bool = False) -> hv.Overlay:
-    options = plane.options()
     return frame(
         hv.Overlay(layers),
         title=title,
         bgcolor=SKY_COLOUR,
         show_legend=legend,
         legend_position="top_right",
-        bokeh={**options["bokeh"], "frame_width": _PANEL, "frame_height": _PANEL},
-        mpl=options["mpl"],
+        bokeh={**plane.bokeh, "frame_width": _PANEL, "frame_height": _PANEL},
+        mpl=plane.mpl,
     )
 
 
 def _draw_outlines(overview: Overview, plane: Plane) -> list[hv.Curve]:
     lines = []
+    nowhere = np.array([np.nan])
     for name, (ra, dec) in overview.outlines.items():
         if ra.size:
             label, colour = MASKS[name]
             lines.append(draw_line(plane, *place_on_sky(plane, ra, dec), colour))
             # Of thousands of outlines each is too thin to stand in the legend.
-            key = draw_line(plane, _NOWHERE, _NOWHERE, colour, label)
-            lines.append(style(key, bokeh={"line_width": 2}, mpl={"linewidth": 2}))
+            lines.append(style(draw_line(plane, nowhere, nowhere, colour, label), width=(2, 2)))
     return lines
-
-
-_NOWHERE = np.array([np.nan])
 
 
 def draw_line(
@@ -234,8 +201,9 @@ def draw_line(
         line,
         color=colour,
         apply_ranges=False,
-        bokeh={"line_width": thin, "line_alpha": (1 + thin) / 2},
-        mpl={**plane.options()["mpl"], "linewidth": 0.7 * thin},
+        width=(thin, 0.7 * thin),
+        bokeh={"line_alpha": (1 + thin) / 2},
+        mpl=plane.mpl,
     )
 
 
@@ -244,43 +212,18 @@ def draw_scale_bar(plane: Plane) -> list[Any]:
     ny, nx = plane.grid.shape
     (left, right), (bottom, top) = plane.place([0.05 * ny, ny], [0.05 * nx, nx])
     arcsec = choose_round(0.25 * abs(right - left) / plane.arcsec)
-    if right < left:
-        return draw_bar_of_length(plane, arcsec, (left, bottom), top - bottom)
-    return draw_bar_of_length(plane, -arcsec, (left, bottom), top - bottom)
-
-
-def draw_bar_of_length(
-    plane: Plane, arcsec: float, corner: tuple[float, float], height: float
-) -> list[Any]:
-    """Draw a scale bar.
-
-    Parameters
-    ----------
-    plane
-        Where it lies.
-    arcsec
-        Its length; it runs from the corner to smaller x if positive.
-    corner
-        x and y of its left end on paper.
-    height
-        Of the map, in the units of the plane.
-    """
-    left, bottom = corner
-    end = left - arcsec * plane.arcsec
-    length = abs(arcsec)
-    text = f"{length:g}″" if length < 60 else f"{length / 60:g}′"
+    end = left + np.sign(right - left) * arcsec * plane.arcsec
     bar = hv.Curve(([left, end], [bottom, bottom]), *plane.dims)
     label = hv.Text(
         (left + end) / 2,
-        bottom + 0.03 * height,
-        text,
+        bottom + 0.03 * (top - bottom),
+        f"{arcsec:g}″" if arcsec < 60 else f"{arcsec / 60:g}′",
         halign="center",
         valign="bottom",
         kdims=plane.dims,
     )
-    mpl = plane.options()["mpl"]
-    both = {"color": "white", "apply_ranges": False}
+    both: dict[str, Any] = {"color": "white", "apply_ranges": False}
     return [
-        style(bar, **both, bokeh={"line_width": 3}, mpl={**mpl, "linewidth": 2.5}),
-        style(label, **both, bokeh={"text_font_size": "9pt"}, mpl={**mpl, "fontsize": 9}),
+        style(bar, **both, width=(3, 2.5), mpl=plane.mpl),
+        style(label, **both, bokeh={"text_font_size": "9pt"}, mpl={**plane.mpl, "fontsize": 9}),
     ]

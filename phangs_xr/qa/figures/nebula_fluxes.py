@@ -23,7 +23,6 @@ from phangs_xr.qa.figures.style import (
     arrange,
     choose_ratio_limit,
     draw_bar,
-    draw_legend,
     frame,
     put_on_paper,
     style,
@@ -35,10 +34,9 @@ from phangs_xr.sky.grid import get_grid
 
 _BINS = 8
 _FEWEST = 5
-_RATIO_LIMITS = (1 / 3, 3.0)
 _RATIO_REACH = 30.0
 _PLOT = {"frame_width": 400, "frame_height": 400, "default_tools": ["wheel_zoom", "save", "reset"]}
-_LARGE = {"line_alpha": 0.6, "line_color": BLACK}
+_MUSE = hv.Dimension("muse", label="MUSE Hα flux", unit=FLUX_UNIT)
 
 
 def plot_fluxes(
@@ -94,38 +92,26 @@ def draw_fluxes(
     numbers: Mapping[str, Any] | None = None,
 ) -> hv.Overlay:
     """Draw one panel of `plot_fluxes`."""
-    muse, flux = table["muse"], table[product]
-    x = hv.Dimension("muse", label="MUSE Hα flux", unit=FLUX_UNIT)
     y = hv.Dimension(product, label=f"{NAMES[product]} Hα flux", unit=FLUX_UNIT)
     guides = [
-        _draw_guide(x, y, limits, factor, label)
+        _draw_guide(y, limits, factor, label=label)
         for factor, label in ((1.0, "y = x"), (3.0, "y = 3x, x/3"), (1 / 3, ""))
     ]
-    points = _draw_points(table, x, y)
-    legend = draw_legend(choose_colours(table["group"]), x, y)
-    overlay = hv.Overlay([*guides, *_draw_errors(table, x, y), points, *legend])
-    hidden = int(np.sum((muse <= 0) | (flux <= 0)))
-    title = f"{NAMES[product]}{_describe(product, numbers)}"
-    title += f"; {hidden} ≤ 0" if hidden else ""
-    return frame(
-        overlay,
-        title=title,
-        xlim=limits,
-        ylim=limits,
-        show_grid=True,
-        legend_position="top_left",
-        logx=True,
-        logy=True,
-        bokeh=_PLOT,
-        mpl={"aspect": "auto"},
-    )
+    layers = [*guides, *_draw_errors(table, y), _draw_points(table, y), *_draw_legend(table, y)]
+    hidden = int(np.sum((table["muse"] <= 0) | (table[product] <= 0)))
+    title = f"{NAMES[product]}{_describe(product, numbers)}{f'; {hidden} ≤ 0' if hidden else ''}"
+    return _frame_fluxes(layers, title=title, xlim=limits, ylim=limits, legend_position="top_left")
+
+
+def _frame_fluxes(layers: list[Any], **options: Any) -> hv.Overlay:
+    mpl = {"aspect": "auto"}
+    overlay = hv.Overlay(layers)
+    return frame(overlay, show_grid=True, logx=True, logy=True, bokeh=_PLOT, mpl=mpl, **options)
 
 
 def _describe(product: str, numbers: Mapping[str, Any] | None) -> str:
     """Median ratio and scatter, where they were measured."""
-    found = (numbers or {}).get(product)
-    if not isinstance(found, Mapping):
-        return " against MUSE"
+    found = (numbers or {}).get(product, {})
     ratio, scatter = (found.get(name, math.nan) for name in ("median_ratio", "scatter"))
     if not (math.isfinite(ratio) and math.isfinite(scatter)):
         return " against MUSE"
@@ -140,21 +126,16 @@ def _find_limits(values: Column) -> tuple[float, float]:
 
 
 def _draw_guide(
-    x: hv.Dimension, y: hv.Dimension, limits: tuple[float, float], factor: float, label: str
+    y: hv.Dimension, limits: tuple[float, float], factor: float, power: int = 1, label: str = ""
 ) -> hv.Curve:
+    """Draw y = factor x^power through all of a panel, dashed unless the factor is 1."""
     ends = np.array([limits[0] / 10, limits[1] * 10])
-    line = hv.Curve((ends, factor * ends), x, y, label=label)
+    line = hv.Curve((ends, factor * ends**power), _MUSE, y, label=label)
     dash = "solid" if factor == 1 else "dashed"
-    return style(
-        line,
-        color=BLACK,
-        apply_ranges=False,
-        bokeh={"line_width": 1.2, "line_dash": dash},
-        mpl={"linewidth": 1.0, "linestyle": dash},
-    )
+    return style(line, color=BLACK, apply_ranges=False, width=(1.2, 1.0), dash=dash)
 
 
-def _draw_errors(table: hv.Dataset, x: hv.Dimension, y: hv.Dimension) -> list[hv.ErrorBars]:
+def _draw_errors(table: hv.Dataset, y: hv.Dimension) -> list[hv.ErrorBars]:
     muse, flux, error = (table[name] for name in ("muse", y.name, "error"))
     shown = np.isfinite(error) & (muse > 0) & (flux > 0)
     if not shown.any():
@@ -163,38 +144,45 @@ def _draw_errors(table: hv.Dataset, x: hv.Dimension, y: hv.Dimension) -> list[hv
     down = np.minimum(error, 0.9 * muse)
     bars = hv.ErrorBars(
         (muse[shown], flux[shown], down[shown], error[shown]),
-        kdims=[x],
+        kdims=[_MUSE],
         vdims=[y, "error_down", "error_up"],
         horizontal=True,
     )
+    bokeh = {"line_color": GREY, "upper_head": None, "lower_head": None}
+    mpl = {"edgecolor": GREY, "elinewidth": 0.6, "capsize": 0, "hooks": [rasterise_many]}
+    return [style(bars, bokeh=bokeh, mpl=mpl)]
+
+
+def _draw_points(table: hv.Dataset, y: hv.Dimension) -> hv.Points:
+    mpl = {"color": "colour", "s": 14, "linewidth": 0, "alpha": 0.85, "hooks": [rasterise_many]}
+    # Not `color`, whose column of the shared data holds the ratio's colours.
+    bokeh = {**_options_of_points(table), "fill_color": "colour"}
+    return style(_place_points(table, _MUSE, y), bokeh=bokeh, mpl=mpl)
+
+
+def _place_points(table: hv.Dataset, x: hv.Dimension, y: hv.Dimension) -> hv.Points:
+    """Return all of a table as points, so that figures share its selection."""
+    others = [one for one in table.dimensions() if one.name not in (x.name, y.name)]
+    return hv.Points(table, kdims=[x, y], vdims=others)
+
+
+def _draw_legend(table: hv.Dataset, y: hv.Dimension) -> list[hv.Points]:
+    """Return empty points that put the groups and their colours into a legend.
+
+    The legends that HoloViews makes of coloured points differ between backends, and hide the
+    labels of other elements in one of them.
+    """
+    nowhere = (np.array([np.nan]), np.array([np.nan]))
+    look: dict[str, Any] = {"bokeh": {"size": 7, "line_alpha": 0}, "mpl": {"s": 20, "linewidth": 0}}
     return [
         style(
-            bars,
-            bokeh={"line_color": GREY, "upper_head": None, "lower_head": None},
-            mpl={"edgecolor": GREY, "elinewidth": 0.6, "capsize": 0, "hooks": [rasterise_many]},
+            hv.Points(nowhere, kdims=[_MUSE, y], label=name),
+            color=colour,
+            apply_ranges=False,
+            **look,
         )
+        for name, colour in choose_colours(table["group"]).items()
     ]
-
-
-def _draw_points(table: hv.Dataset, x: hv.Dimension, y: hv.Dimension) -> hv.Points:
-    points = hv.Points(table, kdims=[x, y], vdims=_list_others(table, x, y))
-    return style(
-        points,
-        # Not `color`, whose column of the shared data holds the ratio's colours.
-        bokeh={**_options_of_points(table), "fill_color": "colour"},
-        mpl={
-            "color": "colour",
-            "s": 14,
-            "linewidth": 0,
-            "alpha": 0.85,
-            "hooks": [rasterise_many],
-        },
-    )
-
-
-def _list_others(table: hv.Dataset, *axes: hv.Dimension) -> list[hv.Dimension]:
-    taken = {axis.name for axis in axes}
-    return [dimension for dimension in table.dimensions() if dimension.name not in taken]
 
 
 def _options_of_points(table: hv.Dataset) -> dict[str, Any]:
@@ -241,47 +229,29 @@ def plot_ratio_by_flux(
     table = tabulate_nebulae(field, nebulae, product) if table is None else table
     muse, ratio = table["muse"], table[f"ratio_{product}"]
     shown = (muse > 0) & (ratio > 0)
-    x = hv.Dimension("muse", label="MUSE Hα flux", unit=FLUX_UNIT)
     y = hv.Dimension(f"ratio_{product}", label=f"{NAMES[product]} / MUSE")
     limits = _find_limits(muse[shown])
     reach = np.exp(np.abs(np.log(ratio[shown])).max(initial=0.0))
     high = min(max(1.15 * reach, 1.3), _RATIO_REACH)
-    ends = np.array([limits[0] / 10, limits[1] * 10])
-    guides = [
-        style(
-            hv.Curve((ends, [value, value]), x, y),
-            color=BLACK,
-            apply_ranges=False,
-            bokeh={"line_dash": "solid" if value == 1 else "dashed", "line_width": 1.2},
-            mpl={"linestyle": "solid" if value == 1 else "dashed", "linewidth": 1.0},
-        )
-        for value in (1.0, *_RATIO_LIMITS)
-    ]
-    legend = draw_legend(choose_colours(table["group"]), x, y)
-    running = _draw_running_median(muse[shown], ratio[shown], x, y)
-    overlay = hv.Overlay([*guides, *running[:1], _draw_points(table, x, y), *running[1:], *legend])
-    panel = frame(
-        overlay,
+    guides = [_draw_guide(y, limits, value, power=0) for value in (1.0, 1 / 3, 3.0)]
+    band, median = _draw_running_median(muse[shown], ratio[shown], y)
+    panel = _frame_fluxes(
+        [*guides, *band, _draw_points(table, y), *median, *_draw_legend(table, y)],
         title=f"{NAMES[product]} / MUSE against flux",
         xlim=limits,
         ylim=(1 / high, high),
-        show_grid=True,
         legend_position="top_right",
-        logx=True,
-        logy=True,
-        bokeh=_PLOT,
         yticks=tick_ratios(high),
-        mpl={"aspect": "auto"},
     )
     return put_on_paper(panel, Paper(5.5, 4.2))
 
 
 def _draw_running_median(
-    muse: Column, ratio: Column, x: hv.Dimension, y: hv.Dimension
-) -> list[Any]:
-    """Band of 16 to 84 %, then median, in bins of equal width; nothing from too few nebulae."""
+    muse: Column, ratio: Column, y: hv.Dimension
+) -> tuple[list[hv.Area], list[hv.Curve]]:
+    """Band of 16 to 84 %, and median, in bins of equal width; nothing from too few nebulae."""
     if muse.size < _BINS * _FEWEST:
-        return []
+        return [], []
     edges = np.geomspace(muse.min(), muse.max() * (1 + 1e-9), _BINS + 1)
     place = np.digitize(muse, edges) - 1
     filled = [index for index in range(_BINS) if np.sum(place == index) >= _FEWEST]
@@ -289,19 +259,17 @@ def _draw_running_median(
     low, median, high = np.transpose(
         [np.percentile(ratio[place == index], (16, 50, 84)) for index in filled]
     )
-    band = hv.Area((middle, low, high), kdims=[x], vdims=[y, "upper"])
-    line = hv.Curve((middle, median), x, y, label="median, 16–84 %")
-    return [
-        style(
-            band,
-            alpha=0.3,
-            # HoloViews looks for the range of an area where nothing is normalised.
-            apply_ranges=False,
-            bokeh={"fill_color": GREY, "line_alpha": 0},
-            mpl={"color": GREY, "facecolor": GREY, "linewidth": 0},
-        ),
-        style(line, color=BLACK, bokeh={"line_width": 3}, mpl={"linewidth": 2.2}),
-    ]
+    band = hv.Area((middle, low, high), kdims=[_MUSE], vdims=[y, "upper"])
+    line = hv.Curve((middle, median), _MUSE, y, label="median, 16–84 %")
+    # HoloViews looks for the range of an area where nothing is normalised.
+    band = style(
+        band,
+        alpha=0.3,
+        apply_ranges=False,
+        bokeh={"fill_color": GREY, "line_alpha": 0},
+        mpl={"color": GREY, "facecolor": GREY, "linewidth": 0},
+    )
+    return [band], [style(line, color=BLACK, width=(3, 2.2))]
 
 
 def plot_ratio_on_sky(
@@ -334,28 +302,24 @@ def plot_ratio_on_sky(
     """
     table = tabulate_nebulae(field, nebulae, product, axes) if table is None else table
     plane = choose_plane(get_grid(find_product(field, "halpha")), axes)
-    x, y = plane.dims
-    points = hv.Points(table, kdims=[x, y], vdims=_list_others(table, x, y))
-    options = plane.options()
     limit = choose_ratio_limit(table[f"ratio_{product}"])
     bar = draw_bar(f"{NAMES[product]} / MUSE flux", tick_ratios(limit), below=False)
     thin = thin_out(len(table))
-    small = {"size": 8 * thin**0.5, "line_width": 0.5 * thin}
-    points = style(
-        points,
+    look = {"line_alpha": 0.6, "line_color": BLACK, "size": 8 * thin**0.5}
+    panel = frame(
+        _place_points(table, *plane.dims),
+        title=f"{NAMES[product]} / MUSE on the sky",
+        show_grid=axes == "offset",
         color=f"ratio_{product}",
         cmap=RATIO_MAP,
         clim=(1 / limit, limit),
         cnorm="log",
-        bokeh={**_options_of_points(table), **_LARGE, **bar["bokeh"], **small},
-        mpl={"s": 26 * thin, "edgecolor": BLACK, "linewidth": 0.4 * thin, **bar["mpl"]},
-    )
-    panel = frame(
-        points,
-        title=f"{NAMES[product]} / MUSE on the sky",
-        show_grid=axes == "offset",
-        bokeh={**options["bokeh"], **_PLOT},
-        mpl={**options["mpl"], "hooks": [*bar["mpl"]["hooks"], rasterise_many]},
+        width=(0.5 * thin, 0.4 * thin),
+        bokeh={**_options_of_points(table), **look, **bar["bokeh"], **plane.bokeh, **_PLOT},
+        mpl={
+            **{"s": 26 * thin, "edgecolor": BLACK, **bar["mpl"], **plane.mpl},
+            "hooks": [*bar["mpl"]["hooks"], rasterise_many],
+        },
     )
     return put_on_paper(panel, Paper(4.8, 4.8, left=1.1, right=1.0))
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from phangs_xr.qa.figures.sky_axes import Axes, choose_plane, place_on_sky
 from phangs_xr.qa.figures.style import COLOURS, GREY
-from phangs_xr.qa.measure.products import find_class_column, find_product, require_columns
+from phangs_xr.qa.measure.products import find_product, require_columns
 from phangs_xr.sky.grid import get_grid
 
 NAMES = {
@@ -22,6 +22,9 @@ NAMES = {
     "fit_anchored": "line-anchored HST",
 }
 
+CLASSES = ("HII_class_v3", "HII_class_v2", "HII_class")
+"""Columns of the catalogues that hold a nebula's class, newest first."""
+
 Column = NDArray[Any]
 
 
@@ -30,22 +33,9 @@ def tabulate_nebulae(
 ) -> hv.Dataset:
     """Put what the flux figures draw of every nebula into one table.
 
-    Parameters
-    ----------
-    field
-        With `/hst`, whose grid the offsets are counted in.
-    nebulae
-        As `measure_nebulae` returns them.
-    product
-        The anchored map to show beside `halpha`.
-    axes
-        What the positions are: offsets [arcsec] or pixels.
-
-    Returns
-    -------
-    hv.Dataset
-        One row per nebula. All figures of one report must be drawn from one such table, else a
-        selection in one does not reach the others.
+    All figures of one report must be drawn from one such table, a row per nebula, else a selection
+    in one does not reach the others. It holds `halpha` and `product`, and as positions the offsets
+    [arcsec] or pixels of HST's grid, as `axes` says.
 
     Raises
     ------
@@ -56,14 +46,14 @@ def tabulate_nebulae(
     plane = choose_plane(get_grid(find_product(field, "halpha")), axes)
     muse = nebulae["flux_muse"].values.astype(np.float64)
     x, y = place_on_sky(plane, nebulae["ra"].values, nebulae["dec"].values)
+    unknown = xr.full_like(nebulae["flux_muse"], np.nan)
     columns: dict[str, Column] = {
-        "region_ID": nebulae["region_ID"].values,
-        "ra": nebulae["ra"].values,
-        "dec": nebulae["dec"].values,
+        **{name: nebulae[name].values for name in ("region_ID", "ra", "dec")},
         plane.dims[0].name: x,
         plane.dims[1].name: y,
         "muse": muse,
-        "error": _find_errors(nebulae),
+        # The catalogue's, of the MUSE flux.
+        "error": nebulae.get("HA6562_FLUX_ERR", unknown).values.astype(np.float64),
         "group": classify_nebulae(nebulae),
     }
     colours = choose_colours(columns["group"])
@@ -79,17 +69,9 @@ def tabulate_nebulae(
 def classify_nebulae(nebulae: xr.Dataset) -> Column:
     """Return the name of each nebula's group: its catalogue class, or that it is partly covered.
 
-    Parameters
-    ----------
-    nebulae
-        As `measure_nebulae` returns them; without a class column all whole nebulae are one group.
-
-    Returns
-    -------
-    ndarray
-        Strings, shape (nebula,).
+    Without a class column all whole nebulae are one group.
     """
-    column = find_class_column(nebulae)
+    column = next((name for name in CLASSES if name in nebulae.data_vars), None)
     groups = np.full(nebulae.sizes["nebula"], "nebula", dtype=object)
     if column is not None:
         groups[:] = [_name_class(column, value) for value in nebulae[column].values.tolist()]
@@ -104,13 +86,6 @@ def _name_class(column: str, value: Any) -> str:
     if isinstance(value, int | float):
         return f"{column} = {value:g}" if math.isfinite(value) else "no class"
     return f"{column} = {str(value).strip()}" if str(value).strip() else "no class"
-
-
-def _find_errors(nebulae: xr.Dataset) -> Column:
-    """Return the catalogue's error of the MUSE flux, NaN where there is none."""
-    if "HA6562_FLUX_ERR" in nebulae.data_vars:
-        return nebulae["HA6562_FLUX_ERR"].values.astype(np.float64)
-    return np.full(nebulae.sizes["nebula"], np.nan)
 
 
 def choose_colours(groups: Column) -> dict[str, str]:

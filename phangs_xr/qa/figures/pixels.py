@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import holoviews as hv
 import numpy as np
@@ -27,7 +26,7 @@ from phangs_xr.qa.figures.style import (
 )
 from phangs_xr.qa.measure.noise import Noise, fit_noises
 from phangs_xr.qa.measure.overviews import COUNTED, Overview, PixelHistogram, reduce_field
-from phangs_xr.qa.measure.products import find_number
+from phangs_xr.qa.measure.products import find_number, get_node
 from phangs_xr.steps.fit_anchor import HISTOGRAM_EDGES
 
 TITLES = {
@@ -63,30 +62,27 @@ def plot_histogram2d(field: xr.DataTree, nebulae: xr.Dataset | None = None) -> h
     InputError
         If the histogram was not measured.
     """
-    if "fits" not in field.children or "anchor_histogram" not in field["fits"].data_vars:
+    fits = get_node(field, "fits")
+    if "anchor_histogram" not in fits:
         message = (
             "anchor_histogram is needed here, the field's /fits does not hold it: "
             "run fit_anchor, which needs MUSE"
         )
         raise InputError(message)
-    counts = field["fits"].data_vars["anchor_histogram"].values
+    counts = fits["anchor_histogram"].values
     rows, columns = (_find_filled(counts.sum(axis)) for axis in (1, 0))
     window = counts[rows, columns].astype(np.float32)
     muse, hst = (HISTOGRAM_EDGES[part.start : part.stop + 1] for part in (columns, rows))
     (left, right), (bottom, top) = (tuple(_soften(edges[[0, -1]])) for edges in (muse, hst))
     x = hv.Dimension("muse_pixel", label="MUSE Hα flux", unit=f"{FLUX_UNIT} per HST pixel")
     y = hv.Dimension("hst_pixel", label="smoothed HST Hα flux", unit=f"{FLUX_UNIT} per HST pixel")
-    picture = hv.Image(
-        np.where(window > 0, window, np.nan)[::-1],
-        bounds=(left, bottom, right, top),
-        kdims=[x, y],
-        vdims=[hv.Dimension("pixels", label="pixels per bin")],
-    )
+    pixels = hv.Dimension("pixels", label="pixels per bin")
+    shown = np.where(window > 0, window, np.nan)[::-1]
+    picture = hv.Image(shown, bounds=(left, bottom, right, top), kdims=[x, y], vdims=[pixels])
     most = max(float(window.max()), 10.0)
-    decades = range(int(np.log10(most)) + 1)
-    bar = draw_bar(
-        "pixels per bin", [(10.0**n, format_tick(10.0**n)) for n in decades], below=False
-    )
+    decades = 10.0 ** np.arange(int(np.log10(most)) + 1)
+    ticks = [(float(value), format_tick(value)) for value in decades]
+    bar = draw_bar("pixels per bin", ticks, below=False)
     picture = style(
         picture,
         cmap=COUNT_MAP,
@@ -99,8 +95,17 @@ def plot_histogram2d(field: xr.DataTree, nebulae: xr.Dataset | None = None) -> h
     label = f"line: {format_number(slope)} × MUSE {'−' if intercept < 0 else '+'} "
     label += format_number(abs(intercept))
     lines = [
-        _draw_line(muse, slope * muse + intercept, x, y, label, COLOURS[1], "solid"),
-        _draw_line(muse, muse, x, y, "y = x", BLACK, "dashed"),
+        style(
+            hv.Curve((_soften(muse), _soften(flux)), x, y, label=name),
+            color=colour,
+            apply_ranges=False,
+            width=(2, 1.6),
+            dash=dash,
+        )
+        for name, flux, colour, dash in (
+            (label, slope * muse + intercept, COLOURS[1], "solid"),
+            ("y = x", muse, BLACK, "dashed"),
+        )
     ]
     panel = frame(
         hv.Overlay([picture, *lines]),
@@ -135,19 +140,6 @@ def _list_ticks(flux: Curve) -> list[tuple[float, str]]:
     values = np.concatenate([-powers[::-1], [0.0], powers])
     values = values[(values >= flux[0]) & (values <= flux[-1])]
     return [(float(_soften(value)), format_tick(float(value))) for value in values]
-
-
-def _draw_line(
-    flux: Curve, other: Curve, x: hv.Dimension, y: hv.Dimension, label: str, colour: str, dash: str
-) -> hv.Curve:
-    line = hv.Curve((_soften(flux), _soften(other)), x, y, label=label)
-    return style(
-        line,
-        color=colour,
-        apply_ranges=False,
-        bokeh={"line_width": 2, "line_dash": dash},
-        mpl={"linewidth": 1.6, "linestyle": dash},
-    )
 
 
 def plot_pixel_histograms(
@@ -206,22 +198,13 @@ def _draw_histogram(title: str, histogram: PixelHistogram, noise: Noise) -> hv.O
     steps = hv.Curve((centres, shown), x, y, label="pixels")
     bell = hv.Curve((centres, noise(centres)), x, y, label="Gaussian")
     zero = hv.Curve(([0.0, 0.0], [floor / 10, noise.height * 10]), x, y)
-    width: dict[str, Any] = {"bokeh": {"line_width": 2}, "mpl": {"linewidth": 1.6}}
-    overlay = hv.Overlay(
-        [
-            style(
-                zero,
-                color=GREY,
-                apply_ranges=False,
-                bokeh={"line_width": 1},
-                mpl={"linewidth": 0.8},
-            ),
-            style(steps, color=COLOURS[0], interpolation="steps-mid", **width),
-            style(bell, color=COLOURS[1], **width),
-        ]
-    )
+    layers = [
+        style(zero, color=GREY, apply_ranges=False, width=(1, 0.8)),
+        style(steps, color=COLOURS[0], interpolation="steps-mid", width=(2, 1.6)),
+        style(bell, color=COLOURS[1], width=(2, 1.6)),
+    ]
     return frame(
-        overlay,
+        hv.Overlay(layers),
         title=f"{title}: offset {format_number(noise.offset)}, σ {format_number(noise.sigma)}",
         logy=True,
         xlim=(float(edges[0]), float(edges[-1])),

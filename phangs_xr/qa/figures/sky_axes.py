@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal
 
 import holoviews as hv
 import numpy as np
 import xarray as xr
-from astropy.wcs import WCS
 from numpy.typing import ArrayLike, NDArray
 
 from phangs_xr.qa.figures.hooks_matplotlib import show_as_image
@@ -22,29 +21,102 @@ Axes = Literal["offset", "sky"]
 Positions = NDArray[np.float64]
 
 
-class Plane(Protocol):
-    """A way to lay the pixels of a grid on paper."""
+@dataclass(frozen=True)
+class OffsetPlane:
+    """Offsets from the centre of a grid [arcsec], east to the left where north is up.
 
-    @property
-    def grid(self) -> Grid:
-        """The grid."""
+    A grid turned by more than a degree keeps its own axes, which are then named x and y.
+    """
+
+    grid: Grid
+
+    @cached_property
+    def is_upright(self) -> bool:
+        """Whether rows run east to west and columns south to north, to a degree."""
+        (east_x, north_x), (_, north_y) = find_directions(self.grid)
+        level = abs(north_x) <= abs(east_x) * np.tan(np.deg2rad(1.0))
+        return bool(level and east_x < 0 and north_y > 0)
 
     @property
     def dims(self) -> list[hv.Dimension]:
-        """The two axes."""
+        """ΔRA and ΔDec, or x and y."""
+        names = ("ΔRA", "ΔDec") if self.is_upright else ("Δx", "Δy")
+        return [
+            hv.Dimension(name, label=label, unit="arcsec")
+            for name, label in zip(("offset_x", "offset_y"), names, strict=True)
+        ]
 
     @property
     def arcsec(self) -> float:
         """Length of one arcsec along the axes."""
+        return 1.0
 
     def place(self, row: ArrayLike, column: ArrayLike) -> tuple[Positions, Positions]:
         """Return x and y of positions in the grid [pixel]."""
+        middle_row, middle_column = (np.array(self.grid.shape) - 1) / 2
+        scale = float(np.sqrt(self.grid.pixel_area))
+        x = (np.asarray(column, dtype=np.float64) - middle_column) * scale
+        y = (np.asarray(row, dtype=np.float64) - middle_row) * scale
+        return -x if self.is_upright else x, y
 
-    def draw(self, image: xr.DataArray, values: NDArray[Any], value: hv.Dimension) -> Any:
-        """Return the element that shows `values`, lying where the pixels of `image` do."""
+    def draw(self, image: xr.DataArray, values: NDArray[Any], *names: str | hv.Dimension) -> Any:
+        """Return the Image that shows `values`, lying where the pixels of `image` do."""
+        rows, columns = _find_edges(image, self.grid)
+        (left, right), (bottom, top) = self.place(rows[[0, -1]], columns[[0, -1]])
+        # An Image holds its first row on top.
+        picture = values[::-1]
+        if left > right:
+            left, right, picture = right, left, picture[:, ::-1]
+        picture = np.ascontiguousarray(picture)
+        bounds = (left, bottom, right, top)
+        return hv.Image(picture, bounds=bounds, kdims=self.dims, vdims=list(names))
 
-    def options(self) -> dict[str, dict[str, Any]]:
-        """Return the options of every element and overlay in the plane, per backend."""
+    @property
+    def bokeh(self) -> dict[str, Any]:
+        """Options of every overlay in the plane: east to the left."""
+        return {"data_aspect": 1, "invert_xaxis": self.is_upright}
+
+    @property
+    def mpl(self) -> dict[str, Any]:
+        """Options of every element and overlay in the plane."""
+        return {"aspect": "equal", "invert_xaxis": self.is_upright}
+
+
+@dataclass(frozen=True)
+class SkyPlane:
+    """RA and Dec on astropy's WCSAxes, which count the pixels of a grid; matplotlib only."""
+
+    grid: Grid
+    bokeh: ClassVar[dict[str, Any]] = {}
+
+    @property
+    def dims(self) -> list[hv.Dimension]:
+        """RA and Dec, as the axes are labelled."""
+        return [hv.Dimension("pixel_x", label="RA"), hv.Dimension("pixel_y", label="Dec")]
+
+    @property
+    def arcsec(self) -> float:
+        """Length of one arcsec along the axes."""
+        return 1.0 / float(np.sqrt(self.grid.pixel_area))
+
+    def place(self, row: ArrayLike, column: ArrayLike) -> tuple[Positions, Positions]:
+        """Return the pixels themselves."""
+        return np.asarray(column, dtype=np.float64), np.asarray(row, dtype=np.float64)
+
+    def draw(self, image: xr.DataArray, values: NDArray[Any], *names: str | hv.Dimension) -> Any:
+        """Return a QuadMesh: WCSAxes cannot show an Image of HoloViews."""
+        rows, columns = _find_edges(image, self.grid)
+        mesh = hv.QuadMesh((columns, rows, values), kdims=self.dims, vdims=list(names))
+        return style(mesh, mpl={"hooks": [show_as_image]})
+
+    @cached_property
+    def mpl(self) -> dict[str, Any]:
+        """Options of every element and overlay in the plane: its projection."""
+        return {"projection": self.grid.to_wcs(), "aspect": "equal"}
+
+
+Plane = OffsetPlane | SkyPlane
+"""A way to lay the pixels of a grid on paper."""
 
 
 def choose_plane(grid: Grid, axes: Axes) -> Plane:
@@ -57,123 +129,12 @@ def place_on_sky(plane: Plane, ra: ArrayLike, dec: ArrayLike) -> tuple[Positions
     return plane.place(*plane.grid.to_pixel(ra, dec))
 
 
-@dataclass(frozen=True)
-class OffsetPlane:
-    """Offsets from the centre of a grid [arcsec], east to the left where north is up.
-
-    Attributes
-    ----------
-    grid
-        Whose pixels are placed. A grid turned by more than a degree keeps its own axes, which are
-        then named x and y.
-    centre
-        Row and column of the origin; None for the middle.
-    """
-
-    grid: Grid
-    centre: tuple[float, float] | None = None
-
-    @cached_property
-    def is_upright(self) -> bool:
-        """Whether rows run east to west and columns south to north, to a degree."""
-        (east_x, north_x), (_, north_y) = self._directions
-        level = abs(north_x) <= abs(east_x) * np.tan(np.deg2rad(1.0))
-        return bool(level and east_x < 0 and north_y > 0)
-
-    @property
-    def _directions(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """East and north steps of one pixel along x and along y."""
-        row, column = (np.array(self.grid.shape) - 1) / 2
-        ra, dec = self.grid.to_sky([row, row, row + 1], [column, column + 1, column])
-        east = ((ra - ra[0] + 180.0) % 360.0 - 180.0) * np.cos(np.deg2rad(dec[0]))
-        north = dec - dec[0]
-        return (east[1], north[1]), (east[2], north[2])
-
-    @cached_property
-    def dims(self) -> list[hv.Dimension]:
-        """ΔRA and ΔDec, or x and y."""
-        names = ("ΔRA", "ΔDec") if self.is_upright else ("Δx", "Δy")
-        return [
-            hv.Dimension(name, label=label, unit="arcsec")
-            for name, label in zip(("offset_x", "offset_y"), names, strict=True)
-        ]
-
-    @property
-    def arcsec(self) -> float:
-        """One."""
-        return 1.0
-
-    @cached_property
-    def _scale(self) -> float:
-        return float(np.sqrt(self.grid.pixel_area))
-
-    def place(self, row: ArrayLike, column: ArrayLike) -> tuple[Positions, Positions]:
-        """Return offsets [arcsec]."""
-        middle_row, middle_column = self.centre or (np.array(self.grid.shape) - 1) / 2
-        sign = -1.0 if self.is_upright else 1.0
-        x = sign * (np.asarray(column, dtype=np.float64) - middle_column) * self._scale
-        return x, (np.asarray(row, dtype=np.float64) - middle_row) * self._scale
-
-    def draw(self, image: xr.DataArray, values: NDArray[Any], value: hv.Dimension) -> Any:
-        """Return an Image."""
-        rows, columns = _find_edges(image, self.grid)
-        (left, right), (bottom, top) = self.place(rows[[0, -1]], columns[[0, -1]])
-        # An Image holds its first row on top.
-        picture = values[::-1]
-        if left > right:
-            left, right, picture = right, left, picture[:, ::-1]
-        return hv.Image(
-            np.ascontiguousarray(picture),
-            bounds=(left, bottom, right, top),
-            kdims=self.dims,
-            vdims=[value],
-        )
-
-    def options(self) -> dict[str, dict[str, Any]]:
-        """Turn east to the left."""
-        both = {"invert_xaxis": self.is_upright}
-        return {"bokeh": {"data_aspect": 1, **both}, "mpl": {"aspect": "equal", **both}}
-
-
-@dataclass(frozen=True)
-class SkyPlane:
-    """RA and Dec on astropy's WCSAxes, in the pixels of a grid; matplotlib only.
-
-    Attributes
-    ----------
-    grid
-        Whose pixels the axes count.
-    """
-
-    grid: Grid
-
-    @property
-    def dims(self) -> list[hv.Dimension]:
-        """RA and Dec, as the axes are labelled."""
-        return [hv.Dimension("pixel_x", label="RA"), hv.Dimension("pixel_y", label="Dec")]
-
-    @cached_property
-    def arcsec(self) -> float:
-        """In pixels."""
-        return 1.0 / float(np.sqrt(self.grid.pixel_area))
-
-    def place(self, row: ArrayLike, column: ArrayLike) -> tuple[Positions, Positions]:
-        """Return the pixels themselves."""
-        return np.asarray(column, dtype=np.float64), np.asarray(row, dtype=np.float64)
-
-    def draw(self, image: xr.DataArray, values: NDArray[Any], value: hv.Dimension) -> Any:
-        """Return a QuadMesh: WCSAxes cannot show an Image of HoloViews."""
-        rows, columns = _find_edges(image, self.grid)
-        mesh = hv.QuadMesh((columns, rows, values), kdims=self.dims, vdims=[value])
-        return style(mesh, mpl={"hooks": [show_as_image]})
-
-    def options(self) -> dict[str, dict[str, Any]]:
-        """Set the projection."""
-        return {"bokeh": {}, "mpl": {"projection": self._wcs, "aspect": "equal"}}
-
-    @cached_property
-    def _wcs(self) -> WCS:
-        return self.grid.to_wcs()
+def find_directions(grid: Grid) -> NDArray[np.float64]:
+    """Return east and north steps [deg] of one pixel along x, and of one along y."""
+    row, column = (np.array(grid.shape) - 1) / 2
+    ra, dec = grid.to_sky([row, row, row + 1], [column, column + 1, column])
+    east = ((ra - ra[0] + 180.0) % 360.0 - 180.0) * np.cos(np.deg2rad(dec[0]))
+    return np.stack([east, dec - dec[0]], axis=1)[1:]
 
 
 def _find_edges(image: xr.DataArray, grid: Grid) -> tuple[NDArray[Any], NDArray[Any]]:

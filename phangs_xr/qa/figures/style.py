@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -40,15 +40,22 @@ def style(
     *,
     bokeh: dict[str, Any] | None = None,
     mpl: dict[str, Any] | None = None,
+    width: tuple[float, float] | None = None,
+    dash: str = "",
     **both: Any,
 ) -> Any:
     """Return an element with options for both backends; names that differ are given apart.
 
-    A backend that nobody has imported draws nothing, and gets no options. A process that draws on
-    paper alone, or for the screen alone, is spared the other; `phangs_xr.qa.figures` imports both.
+    Those of a line are its width, in Bokeh and in Matplotlib, and its dashes. A backend that nobody
+    has imported draws nothing, and gets no options. A process that draws on paper alone, or for the
+    screen alone, is spared the other; `phangs_xr.qa.figures` imports both.
     """
-    mpl = {"apply_ticks": False, **(mpl or {})}
-    return _set_options(element, both, {"bokeh": bokeh or {}, "matplotlib": mpl})
+    own = {"bokeh": {**(bokeh or {})}, "matplotlib": {"apply_ticks": False, **(mpl or {})}}
+    if width is not None:
+        own["bokeh"]["line_width"], own["matplotlib"]["linewidth"] = width
+    if dash:
+        own["bokeh"]["line_dash"] = own["matplotlib"]["linestyle"] = dash
+    return _set_options(element, both, own)
 
 
 def _set_options(picture: Any, both: dict[str, Any], own: dict[str, dict[str, Any]]) -> Any:
@@ -70,23 +77,11 @@ def frame(
 ) -> Any:
     """Return an overlay with the house's fonts and options for both backends.
 
-    Parameters
-    ----------
-    overlay
-        Or a single element.
-    bokeh, mpl
-        Options of one backend.
-    xticks, yticks
-        Places on the axes, and how they read; None for what the backend chooses.
-    **both
-        Options of both backends.
+    `overlay` may be a single element, `bokeh` and `mpl` are options of one backend. `xticks` and
+    `yticks` are places on the axes, and how they read; None for what the backend chooses.
     """
-    named = {"xticks": xticks, "yticks": yticks}
-    bokeh = {
-        "fontsize": {name: f"{size}pt" for name, size in FONTS.items()},
-        **{axis: ticks for axis, ticks in named.items() if ticks},
-        **(bokeh or {}),
-    }
+    bokeh = {"fontsize": {name: f"{size}pt" for name, size in FONTS.items()}, **(bokeh or {})}
+    bokeh |= {axis: marks for axis, marks in (("xticks", xticks), ("yticks", yticks)) if marks}
     finish = partial(finish_axes, sizes=FONTS, x=xticks, y=yticks)
     mpl = {"fontsize": dict(FONTS), **(mpl or {})}
     mpl["hooks"] = [finish, *mpl.get("hooks", [])]
@@ -105,14 +100,7 @@ def add_hooks(panel: Any, *hooks: Callable[[Any, Any], None], **options: Any) ->
 class Paper:
     """Size of a panel on paper, and the room around it for labels and bars [inch].
 
-    Attributes
-    ----------
-    width, height
-        Of the axes.
-    left, right, bottom, top
-        Room on each side.
-    margin
-        More room, left of the first column.
+    `left` to `top` are the room on each side, `margin` is more room left of the first column.
     """
 
     width: float
@@ -128,16 +116,19 @@ class Paper:
         across, up = self._cell
         return self.margin + columns * across, rows * up
 
-    def place(self, row: int, column: int, rows: int, columns: int) -> tuple[float, ...]:
-        """Return left, bottom, width, height of one panel, as fractions of the figure."""
+    def place(self, rows: int, columns: int, number: int = 1) -> list[tuple[float, ...]]:
+        """Return left, bottom, width, height of the first panels, as fractions of the figure."""
         across, up = self._cell
         width, height = self.measure(rows, columns)
-        return (
-            (self.margin + column * across + self.left) / width,
-            ((rows - 1 - row) * up + self.bottom) / height,
-            self.width / width,
-            self.height / height,
-        )
+        return [
+            (
+                (self.margin + column * across + self.left) / width,
+                ((rows - 1 - row) * up + self.bottom) / height,
+                self.width / width,
+                self.height / height,
+            )
+            for row, column in (divmod(index, columns) for index in range(number))
+        ]
 
     @property
     def _cell(self) -> tuple[float, float]:
@@ -145,22 +136,12 @@ class Paper:
 
 
 def arrange(panels: Sequence[Any], columns: int, paper: Paper, *, linked: bool = True) -> hv.Layout:
-    """Put panels side by side.
+    """Put panels, made by `frame`, side by side in reading order, so many columns in a row.
 
-    Parameters
-    ----------
-    panels
-        In reading order, each made by `frame`.
-    columns
-        Panels in a row.
-    paper
-        Size of each.
-    linked
-        Whether panels with the same axes pan together.
+    `paper` is the size of each; `linked` tells whether panels with the same axes pan together.
     """
     rows = -(-len(panels) // columns)
-    cells = [divmod(index, columns) for index in range(len(panels))]
-    places = [paper.place(row, column, rows, columns) for row, column in cells]
+    places = paper.place(rows, columns, len(panels))
     # The last panel puts all in their places: options of panels are slow to change.
     panels = [*panels[:-1], add_hooks(panels[-1], partial(place_panels, places=places))]
     mpl = {"sublabel_format": "", "fig_inches": paper.measure(rows, columns)}
@@ -171,27 +152,8 @@ def arrange(panels: Sequence[Any], columns: int, paper: Paper, *, linked: bool =
 
 def put_on_paper(panel: Any, paper: Paper) -> Any:
     """Return a single panel that matplotlib puts in its place: finding room costs seconds."""
-    place = partial(place_panels, places=[paper.place(0, 0, 1, 1)])
+    place = partial(place_panels, places=paper.place(1, 1))
     return add_hooks(panel, place, fig_inches=paper.measure(1, 1))
-
-
-def draw_legend(entries: Mapping[str, str], x: hv.Dimension, y: hv.Dimension) -> list[hv.Points]:
-    """Return empty points that put names and colours into a legend.
-
-    The legends that HoloViews makes of coloured points differ between backends, and hide the
-    labels of other elements in one of them.
-    """
-    nowhere = (np.array([np.nan]), np.array([np.nan]))
-    return [
-        style(
-            hv.Points(nowhere, kdims=[x, y], label=name),
-            color=colour,
-            apply_ranges=False,
-            bokeh={"size": 7, "line_alpha": 0},
-            mpl={"s": 20, "linewidth": 0},
-        )
-        for name, colour in entries.items()
-    ]
 
 
 def draw_bar(
@@ -199,19 +161,9 @@ def draw_bar(
 ) -> dict[str, Any]:
     """Return options of an element that is coloured by a value: a colour bar with named ticks.
 
-    Parameters
-    ----------
-    label
-        What the colours mean, with the unit.
-    ticks
-        Places on the scale, and how they read.
-    below
-        Whether the bar lies below the picture in bokeh; matplotlib has it on the right.
-
-    Returns
-    -------
-    dict
-        `bokeh` and `mpl`, for `style`; hooks are among them.
+    `label` is what the colours mean, with the unit; `ticks` are places on the scale, and how they
+    read. The bar lies below the picture in Bokeh, unless not `below`; on the right in Matplotlib.
+    The options are `bokeh` and `mpl`, for `style`; hooks are among them.
     """
     bokeh = {
         "colorbar": True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,11 +24,10 @@ from phangs_xr.qa.measure.label_sums import (
     SumNebulae,
     count_beyond,
     number_nebulae,
-    sum_nebulae,
 )
-from phangs_xr.qa.measure.products import list_images
+from phangs_xr.qa.measure.products import get_node, list_images
 from phangs_xr.schema import FLUX, RATIO
-from phangs_xr.sky import Grid, find_overlap, get_grid, measure_separation, require_one_grid
+from phangs_xr.sky import find_overlap, get_grid, measure_separation, require_one_grid
 
 _log = logging.getLogger(__name__)
 
@@ -102,24 +101,25 @@ def plan_nebulae(
 ) -> NebulaPlan:
     """Say what of the HST images must be measured for `measure_nebulae`, which does it alone.
 
-    Parameters
-    ----------
-    field
-        As of `measure_nebulae`, which raises the same errors.
-    images
-        Of `list_images`, so that a pass for several measurements reads each once.
+    `images` are those of `list_images`, so that a pass for several measurements reads each once.
+    Errors are those of `measure_nebulae`.
     """
     hst = list_images(field) if images is None else images
-    muse = _get_images(field, "muse")
-    mask = _require(
-        muse.data_vars, "nebula_mask", "muse", "name it in the configuration and run again"
-    )
+    muse = get_node(field, "muse").data_vars
+    _require(muse, "nebula_mask", "muse", "name it in the configuration and run again")
     _require(hst, "halpha", "hst", "run the recipe first")
+    mask = muse["nebula_mask"]
     summed = {name: hst[product] for name, product in HST_FLUXES.items() if product in hst}
     grid = require_one_grid(**{str(image.name): image for image in summed.values()})
     for image in summed.values():
         require_units(image, str(image.name))
-    _require_common_sky(get_grid(mask), grid)
+    ys, xs = find_overlap(get_grid(mask), grid, 0)
+    if ys.start == ys.stop or xs.start == xs.stop:
+        raise InputError(
+            f"expected nebula_mask and the HST image on one part of the sky, found their centres "
+            f"{measure_separation(get_grid(mask), grid):.1f} arcmin apart without overlap: "
+            f"give the mask of this galaxy"
+        )
     ids, labels = number_nebulae(mask.values)
     if not ids.size:
         raise InputError(
@@ -134,16 +134,8 @@ def plan_nebulae(
 class NebulaPlan:
     """What must be measured of the nebulae in a pass over the HST images, and what comes of it.
 
-    Attributes
-    ----------
-    field
-        Whose nebulae they are.
-    ids, labels
-        As `number_nebulae` returns them.
-    images
-        The image that each flux is summed from.
-    reduction
-        That sums them.
+    `ids` and `labels` are those of `number_nebulae`; `images` are what `reduction` sums, by the
+    name of the flux.
     """
 
     field: xr.DataTree
@@ -159,86 +151,63 @@ class NebulaPlan:
 
     def finish(self, found: Mapping[str, NDArray[Any]]) -> xr.Dataset:
         """Return what `measure_nebulae` does, from what the measurement found."""
-        measured = _list_hst(self.reduction, tuple(self.images), found)
-        muse = _get_images(self.field, "muse")
-        measured |= _measure_muse(self.labels, muse.get("musehalpha"), self.ids.size)
-        measured |= _measure_places(self.labels, self.reduction.nebulae)
-        dataset = xr.Dataset(
-            {
-                name: (
-                    "nebula",
-                    measured.get(name, np.full(self.ids.size, np.nan)),
-                    _describe(name),
-                )
-                for name in MEASURED
-            },
-            {"region_ID": ("nebula", self.ids, {"long_name": "Number of the nebula in the mask"})},
+        sums = {name: found["sums"][:, index] for index, name in enumerate(self.images)}
+        pixels = found["pixels"] + count_beyond(self.reduction.nebulae, self.reduction.grid)
+        # A nebula smaller than the grid's pixels can lie between their centres.
+        covered = found["counts"][:, list(self.images).index("flux_halpha")]
+        measured = {**sums, "coverage_hst": covered / np.maximum(pixels, 1)}
+        measured |= self._measure_muse()
+        rows, columns = np.nonzero(self.labels >= 0)
+        own = self.labels[rows, columns]
+        area, grid = np.bincount(own), self.reduction.nebulae.grid
+        measured["ra"], measured["dec"] = grid.to_sky(
+            np.bincount(own, weights=rows) / area, np.bincount(own, weights=columns) / area
         )
-        return _join_catalogue(dataset, _get_images(self.field, "nebulae"))
+        measured["area"] = area * grid.pixel_area
+        unknown = np.full(self.ids.size, np.nan)
+        variables = {
+            name: (
+                "nebula",
+                measured.get(name, unknown),
+                {"units": units, "long_name": long_name, "step": STEP},
+            )
+            for name, (units, long_name) in MEASURED.items()
+        }
+        ids = ("nebula", self.ids, {"long_name": "Number of the nebula in the mask"})
+        dataset = xr.Dataset(variables, {"region_ID": ids})
+        return _join_catalogue(dataset, get_node(self.field, "nebulae"))
+
+    def _measure_muse(self) -> dict[str, NDArray[Any]]:
+        """Sum MUSE's map over each nebula, on the mask's own grid."""
+        size = self.ids.size
+        musehalpha = get_node(self.field, "muse").get("musehalpha")
+        if musehalpha is None:
+            return {"coverage_muse": np.zeros(size)}
+        require_units(musehalpha, "musehalpha")
+        covered = (self.labels >= 0) & np.isfinite(musehalpha.values)
+        own = self.labels[covered]
+        counts = np.bincount(own, minlength=size)
+        sums = np.bincount(own, weights=musehalpha.values[covered], minlength=size)
+        return {
+            "flux_muse": np.where(counts > 0, sums, np.nan),
+            "coverage_muse": counts / np.bincount(self.labels[self.labels >= 0], minlength=size),
+        }
 
 
-def _describe(name: str) -> dict[str, str]:
-    units, long_name = MEASURED[name]
-    return {"units": units, "long_name": long_name, "step": STEP}
-
-
-def _get_images(field: xr.DataTree, node: str) -> xr.Dataset:
-    return field.children[node].to_dataset() if node in field.children else xr.Dataset()
-
-
-def _require(images: Mapping[Any, xr.DataArray], name: str, node: str, remedy: str) -> xr.DataArray:
+def _require(images: Mapping[Any, xr.DataArray], name: str, node: str, remedy: str) -> None:
     if name not in images:
         found = ", ".join(map(str, images)) or "nothing"
         raise InputError(f"expected {name} in /{node} of the store, found {found}: {remedy}")
-    return images[name]
-
-
-def _require_common_sky(mask: Grid, hst: Grid) -> None:
-    ys, xs = find_overlap(mask, hst, 0)
-    if ys.start == ys.stop or xs.start == xs.stop:
-        raise InputError(
-            f"expected nebula_mask and the HST image on one part of the sky, found their centres "
-            f"{measure_separation(mask, hst):.1f} arcmin apart without overlap: "
-            f"give the mask of this galaxy"
-        )
-
-
-def _list_hst(
-    reduction: SumNebulae, fluxes: Sequence[str], found: Mapping[str, NDArray[Any]]
-) -> dict[str, NDArray[Any]]:
-    pixels = found["pixels"] + count_beyond(reduction.nebulae, reduction.grid)
-    sums = {name: found["sums"][:, index] for index, name in enumerate(fluxes)}
-    # A nebula smaller than the grid's pixels can lie between their centres.
-    coverage = found["counts"][:, fluxes.index("flux_halpha")] / np.maximum(pixels, 1)
-    return {**sums, "coverage_hst": coverage}
-
-
-def _measure_muse(
-    labels: Labels, musehalpha: xr.DataArray | None, size: int
-) -> dict[str, NDArray[Any]]:
-    if musehalpha is None:
-        return {"coverage_muse": np.zeros(size)}
-    require_units(musehalpha, "musehalpha")
-    sums, counts = sum_nebulae(labels, musehalpha.values, size)
-    return {
-        "flux_muse": sums,
-        "coverage_muse": counts / np.bincount(labels[labels >= 0], minlength=size),
-    }
-
-
-def _measure_places(labels: Labels, nebulae: LabelMap) -> dict[str, NDArray[Any]]:
-    rows, columns = np.nonzero(labels >= 0)
-    own = labels[rows, columns]
-    pixels = np.bincount(own)
-    ra, dec = nebulae.grid.to_sky(
-        np.bincount(own, weights=rows) / pixels, np.bincount(own, weights=columns) / pixels
-    )
-    return {"ra": ra, "dec": dec, "area": pixels * nebulae.grid.pixel_area}
 
 
 def _join_catalogue(measured: xr.Dataset, catalogue: xr.Dataset) -> xr.Dataset:
-    """Add the catalogue's columns to the measured ones, row by row of the same ID."""
-    columns = _list_columns(catalogue)
+    """Add the catalogue's columns, without those of an earlier measurement, by region_ID."""
+    # A store lists its arrays in the file system's order.
+    columns = {
+        name: catalogue.variables[name]
+        for name in sorted(map(str, catalogue.data_vars))
+        if catalogue[name].dims == ("nebula",) and catalogue[name].attrs.get("step") != STEP
+    }
     if not columns:
         return measured
     ids, known = measured["region_ID"].values, catalogue["region_ID"].values
@@ -262,19 +231,6 @@ def _join_catalogue(measured: xr.Dataset, catalogue: xr.Dataset) -> xr.Dataset:
     )
     _require_same_places(joined)
     return joined
-
-
-def _list_columns(catalogue: xr.Dataset) -> dict[str, xr.Variable]:
-    """Return the columns of a catalogue by name, without those of an earlier measurement.
-
-    A store lists its arrays in the file system's order, so they are put in that of their names.
-    """
-    return {
-        name: catalogue.variables[name]
-        for name in sorted(map(str, catalogue.data_vars))
-        if catalogue.variables[name].dims == ("nebula",)
-        and catalogue.variables[name].attrs.get("step") != STEP
-    }
 
 
 def _fill_rows(

@@ -52,16 +52,11 @@ def fit_noise(histogram: PixelHistogram) -> Noise | None:
 
     Emission only adds to the upper side, so the fit runs from 3 σ below to 1 σ above the centre.
 
-    Parameters
-    ----------
-    histogram
-        Of an image.
-
-    Returns
-    -------
-    Noise or None
-        None where the pixels have no spread to fit.
+    It is None where the pixels have no spread to fit.
     """
+    # Not every process that draws a fit makes one, and to import this takes half a second.
+    from scipy.optimize import curve_fit
+
     if histogram.size < 100 or np.count_nonzero(histogram.counts) < _FEWEST_BINS:
         return None
     low, middle = (float(value) for value in histogram.find_quantile(np.array([0.16, 0.5])))
@@ -70,20 +65,13 @@ def fit_noise(histogram: PixelHistogram) -> Noise | None:
         if not noise.sigma > 0:
             return None
         edges = noise.offset + noise.sigma * np.linspace(-3, 1, 81)
-        noise = _fit_once(histogram, edges, noise)
+        share = histogram.rebin(edges) / histogram.size / np.diff(edges)
+        start = (noise.offset, noise.sigma, float(share.max()))
+        try:
+            found, _ = curve_fit(_bell, (edges[1:] + edges[:-1]) / 2, share, p0=start)
+        except RuntimeError:
+            # No Gaussian fits: what the quantiles told is the best there is.
+            noise = Noise(*start)
+        else:
+            noise = Noise(float(found[0]), abs(float(found[1])), float(found[2]))
     return noise
-
-
-def _fit_once(histogram: PixelHistogram, edges: Curve, guess: Noise) -> Noise:
-    # Not every process that draws a fit makes one, and to import this takes half a second.
-    from scipy.optimize import curve_fit
-
-    share = histogram.rebin(edges) / histogram.size / np.diff(edges)
-    centres = (edges[1:] + edges[:-1]) / 2
-    start = (guess.offset, guess.sigma, float(share.max()))
-    try:
-        found, _ = curve_fit(_bell, centres, share, p0=start)
-    except RuntimeError:
-        # No Gaussian fits: what the quantiles told is the best there is.
-        return Noise(*start)
-    return Noise(float(found[0]), abs(float(found[1])), float(found[2]))

@@ -88,26 +88,18 @@ def compare_fluxes(nebulae: xr.Dataset, *, seed: int = 1) -> dict[str, dict[str,
 def compare_pairs(hst: Values, muse: Values, *, seed: int = 1) -> dict[str, float]:
     """Return the numbers of `compare_fluxes` for pairs of fluxes.
 
-    Parameters
-    ----------
-    hst, muse
-        Finite fluxes in one unit, shape (n,); MUSE's positive.
-    seed
-        Of the resampling.
+    They are finite and in one unit, shape (n,), MUSE's positive; `seed` is that of the resampling.
     """
     ratio = hst / muse
-    low, high = ratio > 1 / 3, ratio < 3
     numbers: dict[str, float] = {
         "n": ratio.size,
         "within_10_percent": _share(np.abs(ratio - 1) <= 0.1),
-        "within_factor_3": _share(low & high),
+        "within_factor_3": _share((ratio > 1 / 3) & (ratio < 3)),
         "negative": int(np.count_nonzero(hst <= 0)),
     }
-    found = _summarise(hst, muse)
-    drawn = _resample(hst, muse, found, np.random.default_rng(seed))
+    found, drawn = _summarise(hst, muse, np.random.default_rng(seed))
     for name, value in found.items():
-        numbers[name] = value
-        numbers[f"{name}_error"] = _spread(drawn[name])
+        numbers |= {name: value, f"{name}_error": _spread(drawn[name])}
     return numbers
 
 
@@ -122,40 +114,32 @@ def _spread(values: Values) -> float:
     return float(finite.std(ddof=1)) if enough else float("nan")
 
 
-def _summarise(hst: Values, muse: Values) -> dict[str, float]:
-    """Median ratio, scatter, and the line of one set of nebulae."""
+def _summarise(
+    hst: Values, muse: Values, rng: np.random.Generator
+) -> tuple[dict[str, float], dict[str, Values]]:
+    """Median ratio, scatter and line, and what they are for nebulae drawn anew, RESAMPLES each."""
     names = ("median_ratio", "scatter", "slope", "intercept")
-    numbers = dict.fromkeys(names, float("nan"))
+    found = dict.fromkeys(names, float("nan"))
+    drawn = {name: np.full(RESAMPLES, np.nan) for name in names}
     if hst.size >= FEWEST:
-        numbers["median_ratio"] = float(np.median(hst / muse))
-    positive = hst > 0
-    if np.count_nonzero(positive) >= FEWEST:
-        y, x = np.log10(hst[positive]), np.log10(muse[positive])
-        first, last = np.percentile(y - x, [16, 84])
-        numbers["scatter"] = float(last - first) / 2
-        numbers["slope"], numbers["intercept"] = fit_robust_line(x, y)
-    return numbers
-
-
-def _resample(
-    hst: Values, muse: Values, found: Mapping[str, float], rng: np.random.Generator
-) -> dict[str, Values]:
-    """Find the numbers of `_summarise` for nebulae drawn anew, shape (RESAMPLES,) each."""
-    drawn = {name: np.full(RESAMPLES, np.nan) for name in found}
-    if hst.size >= FEWEST:
+        ratio = hst / muse
+        found["median_ratio"] = float(np.median(ratio))
         picked = rng.integers(0, hst.size, (RESAMPLES, hst.size))
-        drawn["median_ratio"] = np.median((hst / muse)[picked], axis=1)
+        drawn["median_ratio"] = np.median(ratio[picked], axis=1)
     positive = hst > 0
     number = np.count_nonzero(positive)
-    if number >= FEWEST and np.isfinite(found["slope"]):
-        picked = rng.integers(0, number, (RESAMPLES, number))
+    if number >= FEWEST:
         y, x = np.log10(hst[positive]), np.log10(muse[positive])
-        first, last = np.percentile((y - x)[picked], [16, 84], axis=1)
-        drawn["scatter"] = (last - first) / 2
-        counts = np.stack([np.bincount(row, minlength=number) for row in picked])
-        line = found["slope"], found["intercept"]
-        drawn["slope"], drawn["intercept"] = refit_lines(x, y, counts, line)
-    return drawn
+        first, last = np.percentile(y - x, [16, 84])
+        found["scatter"] = float(last - first) / 2
+        line = found["slope"], found["intercept"] = fit_robust_line(x, y)
+        if np.isfinite(line).all():
+            picked = rng.integers(0, number, (RESAMPLES, number))
+            firsts, lasts = np.percentile((y - x)[picked], [16, 84], axis=1)
+            drawn["scatter"] = (lasts - firsts) / 2
+            counts = np.stack([np.bincount(row, minlength=number) for row in picked])
+            drawn["slope"], drawn["intercept"] = refit_lines(x, y, counts, line)
+    return found, drawn
 
 
 def refit_lines(
@@ -167,19 +151,8 @@ def refit_lines(
     the weights of the line through all points, corrected for how these would have changed. The
     scale of the residuals is taken as known.
 
-    Parameters
-    ----------
-    x, y
-        Finite values, shape (n,).
-    counts
-        How often each resample holds each point, shape (m, n).
-    line
-        Slope and intercept of `fit_robust_line` through all points.
-
-    Returns
-    -------
-    tuple of ndarray
-        Slopes and intercepts, shape (m,); NaN for a resample that allows no line.
+    Of the points `x`, `y` each of m resamples holds `counts`, shape (m, n); `line` is slope and
+    intercept through all points. Slopes and intercepts are NaN where a resample allows no line.
     """
     centre = x.mean()
     x = x - centre
@@ -215,15 +188,7 @@ def fit_robust_line(x: Values, y: Values) -> tuple[float, float]:
     Iterated weighted least squares: Huber's weights, which have one solution, lead to Tukey's
     bisquare, which leaves gross outliers out. The scale is that of the median absolute residual.
 
-    Parameters
-    ----------
-    x, y
-        Finite values, shape (n,).
-
-    Returns
-    -------
-    tuple of float
-        Slope and intercept; NaN if all x are one value.
+    Values must be finite; slope and intercept are NaN if all x are one value.
     """
     if x.size < 2 or np.ptp(x) == 0:
         return float("nan"), float("nan")
@@ -264,24 +229,18 @@ def _fit_weighted(x: Values, y: Values, weights: Values) -> tuple[float, float]:
 def write_numbers(numbers: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
     """Write numbers as JSON, null for those that are not finite.
 
-    Parameters
-    ----------
-    numbers
-        Nested by name.
-    path
-        The file, replaced as a whole.
-
-    Returns
-    -------
-    Path
-        The file.
+    Numbers are nested by name; the file is replaced as a whole, and returned.
     """
-    path = Path(path)
+    text = json.dumps(_clean(numbers), indent=2, allow_nan=False)
+    return write_whole(Path(path), f"{text}\n")
+
+
+def write_whole(path: Path, text: str) -> Path:
+    """Write a file that is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(_clean(numbers), indent=2, allow_nan=False) + "\n")
-    partial.replace(path)
-    return path
+    partial.write_text(text, encoding="utf-8")
+    return partial.replace(path)
 
 
 def _clean(value: Any) -> Any:

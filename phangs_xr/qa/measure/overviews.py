@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from phangs_xr.engine.runner import Runner
 from phangs_xr.engine.tiles import Measurement, run_reductions
 from phangs_xr.numerics.lazy import DEFAULT_CHUNK
 from phangs_xr.numerics.reductions import Block
-from phangs_xr.numerics.value_counts import decode_values, encode_values
+from phangs_xr.numerics.value_counts import count_coarsely, decode_values, encode_values
 from phangs_xr.qa.measure.products import find_product, has_product, list_images
 from phangs_xr.qa.measure.trace_outlines import Line, trace_outlines
 from phangs_xr.schema import PRODUCTS
@@ -30,8 +30,6 @@ SAMPLE = 4_000_000
 MAPPED = ("musehalpha_regrid", "halpha", "halpha_smoothed")
 COUNTED = ("halpha", "halpha_bgsub", "anchored")
 
-_BINS = 1 << 16
-
 Image = NDArray[np.floating[Any]]
 
 
@@ -44,15 +42,9 @@ class PixelHistogram:
     counts
         Pixels in each of 65536 bins, each of which holds the float32 numbers that agree in their
         upper 16 bits, in rising order.
-    units
-        Of the image.
-    stride
-        One pixel in `stride` rows and `stride` columns was counted.
     """
 
     counts: NDArray[np.int64]
-    units: str
-    stride: int
 
     @property
     def size(self) -> int:
@@ -67,18 +59,7 @@ class PixelHistogram:
         return np.asarray(np.interp(quantile, reached / self.size, edges))
 
     def rebin(self, edges: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the pixels between edges, each bin's spread evenly over its width.
-
-        Parameters
-        ----------
-        edges
-            In rising order, shape (n + 1,).
-
-        Returns
-        -------
-        ndarray
-            Shape (n,), not whole numbers.
-        """
+        """Return the pixels between rising edges, each bin's spread evenly: not whole numbers."""
         known, reached = self._accumulate()
         return np.diff(np.interp(edges, known, reached))
 
@@ -89,8 +70,7 @@ class PixelHistogram:
         low, high = decode_values(keys), decode_values(keys | np.uint32(0xFFFF))
         above = np.cumsum(self.counts[filled]).astype(np.float64)
         below = above - self.counts[filled]
-        edges, reached = np.stack([low, high], 1).ravel(), np.stack([below, above], 1).ravel()
-        return edges, reached
+        return np.stack([low, high], 1).ravel(), np.stack([below, above], 1).ravel()
 
 
 @dataclass(frozen=True)
@@ -125,12 +105,8 @@ class Overview:
 class ReduceToOverview:
     """Reduce images to the means of blocks and the counts of some of their pixels, in one pass.
 
-    Parameters
-    ----------
-    factor
-        Side of a block [pixel].
-    strides
-        Of each image, the distance of the pixels that are counted; 0 counts none.
+    `factor` is the side of a block, `strides` are of each image the distance of the pixels that
+    are counted; 0 counts none.
     """
 
     factor: int
@@ -150,9 +126,11 @@ class ReduceToOverview:
         """Average and count one chunk of each image."""
         first = tuple(offset // self.factor for offset in block.offset)
         parts = []
-        for index, stride in enumerate(self.strides):
-            image = block.arrays[index][block.core]
-            counts = _count_pixels(image, block.offset, stride) if stride else None
+        for image, stride in zip(block.owned, self.strides, strict=True):
+            counts = None
+            if stride:
+                rows, columns = (slice(-start % stride, None, stride) for start in block.offset)
+                counts, *_ = count_coarsely(encode_values(image[rows, columns]), moments=False)
             parts.append(({first: average_blocks(image, self.factor)}, counts))
         return parts
 
@@ -176,13 +154,6 @@ class ReduceToOverview:
         return [(_join_chunks(chunks), counts) for chunks, counts in state]
 
 
-def _count_pixels(image: Image, offset: tuple[int, int], stride: int) -> NDArray[np.int64]:
-    rows, columns = (slice(-start % stride, None, stride) for start in offset)
-    sample = image[rows, columns]
-    keys = encode_values(sample[np.isfinite(sample)])
-    return np.bincount((keys >> np.uint32(16)).astype(np.intp), minlength=_BINS)
-
-
 def _join_chunks(chunks: Mapping[tuple[int, int], Image]) -> Image:
     """Put the means of chunks, by the place of their first block, into one image."""
     shape = [
@@ -197,17 +168,7 @@ def _join_chunks(chunks: Mapping[tuple[int, int], Image]) -> Image:
 def average_blocks(image: Image, factor: int) -> NDArray[np.float32]:
     """Return the means of square blocks over their finite pixels.
 
-    Parameters
-    ----------
-    image
-        2-D; the last blocks may be partial.
-    factor
-        Side of a block [pixel].
-
-    Returns
-    -------
-    ndarray
-        float32; NaN where a block has no finite pixel.
+    The last blocks of the image may be partial; a block without finite pixels is NaN.
     """
     if factor == 1:
         return image.astype(np.float32, copy=False)
@@ -244,17 +205,8 @@ def choose_factor(shape: tuple[int, int], side: int) -> int:
 def reduce_image(image: xr.DataArray, side: int = SIDE) -> xr.DataArray:
     """Return an image's block means in memory, at most `side` pixels along each axis.
 
-    Parameters
-    ----------
-    image
-        On any grid, lazy or not: it is loaded whole, so this is for windows and MUSE's images.
-    side
-        Most pixels along an axis.
-
-    Returns
-    -------
-    xr.DataArray
-        float32, with `y`, `x` at the centres of the blocks and the same `wcs`.
+    It is loaded whole, so this is for windows and MUSE's images. The means are float32, with `y`,
+    `x` at the centres of the blocks and the same `wcs`.
     """
     grid = get_grid(image)
     factor = choose_factor(grid.shape, side)
@@ -266,19 +218,7 @@ def average_image(
 ) -> xr.DataArray:
     """Return the block means of an image of any size, read tile by tile.
 
-    Parameters
-    ----------
-    image
-        On any grid, lazily opened.
-    runner
-        Where to work; threads of this process if None.
-    side
-        Most pixels along an axis of the result.
-
-    Returns
-    -------
-    xr.DataArray
-        As of `reduce_image`.
+    They are those of `reduce_image`; `runner` is threads of this process if None.
     """
     grid = get_grid(image)
     reduction = ReduceToOverview(choose_factor(grid.shape, side))
@@ -320,12 +260,8 @@ def plan_overview(
 ) -> OverviewPlan:
     """Say what of the HST images must be measured for `reduce_field`, which does it alone.
 
-    Parameters
-    ----------
-    field, side
-        As of `reduce_field`, which raises the same errors.
-    images
-        Of `list_images`, so that a pass for several measurements reads each once.
+    `images` are those of `list_images`, so that a pass for several measurements reads each once.
+    Errors are those of `reduce_field`.
     """
     grid = get_grid(find_product(field, "halpha"))
     hst = list_images(field) if images is None else images
@@ -340,16 +276,7 @@ def plan_overview(
 class OverviewPlan:
     """What must be measured for an overview in a pass over the HST images, and what comes of it.
 
-    Attributes
-    ----------
-    field
-        To be reduced.
-    grid
-        Of the HST images.
-    images
-        That are reduced.
-    reduction
-        That does it.
+    `images`, on `grid`, are what `reduction` looks at.
     """
 
     field: xr.DataTree
@@ -364,36 +291,32 @@ class OverviewPlan:
 
     def finish(self, found: list[tuple[Image, NDArray[np.int64] | None]]) -> Overview:
         """Return the overview, from what the measurement found."""
-        factor = self.reduction.factor
         means, histograms = {}, {}
-        for image, stride, (mean, counts) in zip(
-            self.images, self.reduction.strides, found, strict=True
-        ):
+        for image, (mean, counts) in zip(self.images, found, strict=True):
             name = str(image.name)
             if name in MAPPED:
-                means[name] = _label_means(mean, self.grid, factor, image.attrs)
+                means[name] = _label_means(mean, self.grid, self.reduction.factor, image.attrs)
             if counts is not None:
-                units = str(image.attrs.get("units", ""))
-                histograms[name] = PixelHistogram(counts, units, stride)
+                histograms[name] = PixelHistogram(counts)
         outlines = {
             name: trace_outlines(find_product(self.field, name))
             for name in ("nebula_mask", "star_mask")
             if has_product(self.field, name)
         }
-        return Overview(self.grid, xr.Dataset(means), factor, histograms, outlines)
+        return Overview(self.grid, xr.Dataset(means), self.reduction.factor, histograms, outlines)
 
 
 def _label_means(
     means: NDArray[np.float32], grid: Grid, factor: int, attrs: Mapping[Any, Any]
 ) -> xr.DataArray:
     middle = (factor - 1) / 2
-    coarse = Grid(
-        grid.wcs,
-        grid.y0 + middle * grid.dy,
-        grid.x0 + middle * grid.dx,
-        grid.dy * factor,
-        grid.dx * factor,
-        (means.shape[0], means.shape[1]),
+    coarse = replace(
+        grid,
+        y0=grid.y0 + middle * grid.dy,
+        x0=grid.x0 + middle * grid.dx,
+        dy=grid.dy * factor,
+        dx=grid.dx * factor,
+        shape=(means.shape[0], means.shape[1]),
     )
     kept = {name: attrs[name] for name in ("units", "long_name") if name in attrs}
     return xr.DataArray(means, coords=coarse.coords(), dims=("y", "x"), attrs=kept)

@@ -10,18 +10,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import hypot
 
 import numpy as np
 import scipy
 import xarray as xr
+from astropy.stats import mad_std
 from numpy.typing import NDArray
 
 from phangs_xr.engine.runner import Runner
 from phangs_xr.engine.tiles import Tile, list_tiles, read_overlap, read_window
 from phangs_xr.numerics.lazy import map_tiles
 from phangs_xr.numerics.resampling import PAD, resample_window
-from phangs_xr.numerics.value_counts import MAD_TO_STD
+from phangs_xr.qa.measure.products import find_product, has_product
 from phangs_xr.sky import Grid, get_grid
 
 _log = logging.getLogger(__name__)
@@ -82,9 +84,9 @@ def measure_shift(
         NaN if a map is missing or too little of it is common to tell. A shift above the limit is
         logged as a warning.
     """
-    hst, muse = _find(field, "hst", "halpha_smoothed"), _find(field, "muse", "musehalpha")
-    if hst is None or muse is None:
+    if not (has_product(field, "halpha_smoothed") and has_product(field, "musehalpha")):
         return _report(np.full(2, np.nan), np.full((1, 2), np.nan), 0, 0)
+    hst, muse = (find_product(field, name) for name in ("halpha_smoothed", "musehalpha"))
     grid = get_grid(muse)
     maps = _crop(_bring_to_muse(hst, muse, runner or Runner()), muse.values.astype(np.float32))
     found = find_shift(*maps, float(np.sqrt(grid.pixel_area)))
@@ -97,16 +99,10 @@ def measure_shift(
 class FoundShift:
     """A shift between two images, and what each block of the field says of it.
 
-    Attributes
-    ----------
-    shift
-        Rows and columns by which features of the second image lie beyond those of the first
-        [pixel]; NaN if they cannot tell.
-    slopes, scores
-        Per block the matrix and the vector of the last step's equations, shapes (blocks, 2, 2) and
-        (blocks, 2): to leave out or repeat a block changes the shift by their solution.
-    pixels
-        How many pixels were compared.
+    `shift` is rows and columns by which features of the second image lie beyond those of the first
+    [pixel], NaN if they cannot tell. `slopes` and `scores` are per block the matrix and the vector
+    of the last step's equations, shapes (blocks, 2, 2) and (blocks, 2): to leave out or repeat a
+    block changes the shift by their solution. `pixels` were compared.
     """
 
     shift: Image
@@ -121,12 +117,8 @@ NOTHING = FoundShift(np.full(2, np.nan), np.empty((0, 2, 2)), np.empty((0, 2)), 
 def find_shift(hst: Image, muse: Image, scale: float) -> FoundShift:
     """Find the shift d of M = a H(p - d) + b between two images of one field.
 
-    Parameters
-    ----------
-    hst, muse
-        2-D images of one shape and nearly one PSF, NaN where there is no data.
-    scale
-        Side of a pixel [arcsec].
+    Both are 2-D, of one shape and nearly one PSF, NaN where there is no data; `scale` is the side
+    of a pixel [arcsec].
     """
     common = np.count_nonzero(np.isfinite(hst) & np.isfinite(muse))
     if common < FEWEST_BLOCKS * BLOCK:
@@ -134,17 +126,21 @@ def find_shift(hst: Image, muse: Image, scale: float) -> FoundShift:
     block = max(BLOCK, round(np.sqrt(common / BLOCKS)))
     sigma = SMOOTH_SIGMA / scale
     maps = [_flatten(image, sigma) for image in (hst, muse)]
-    noise = _measure_noise(maps[1][np.isfinite(maps[1])])
+    noise = mad_std(maps[1][np.isfinite(maps[1])])
     if not noise > 0:
         return NOTHING
     # Pixels whose neighbours, too, have data: the spline of the moved image reaches further.
-    inner = [_erode(np.isfinite(image), times) for image, times in zip(maps, (3, 2), strict=True)]
+    inner = [
+        scipy.ndimage.binary_erosion(np.isfinite(image), np.ones((3, 3), bool), iterations=times)
+        for image, times in zip(maps, (3, 2), strict=True)
+    ]
     hst, muse = (np.nan_to_num(image, copy=False) for image in maps)
     weights = 1 / (noise**2 + (MISMATCH * muse) ** 2)
     shift = _find_whole_shift(hst, muse, SEARCH / scale)
     splines = scipy.ndimage.spline_filter(hst, order=3, output=hst.dtype)
     for _ in range(ITERATIONS):
-        valid = _find_comparable(inner[0], inner[1], shift)
+        at_hst = scipy.ndimage.shift(inner[0].astype(np.uint8), np.round(shift), order=0)
+        valid = inner[1] & (at_hst > 0)
         moved = scipy.ndimage.shift(splines, shift, order=3, prefilter=False)
         slopes, scores = _write_equations(moved, muse, weights * valid, block)
         step = _solve(slopes.sum(axis=0), scores.sum(axis=0))
@@ -164,16 +160,12 @@ def _flatten(image: Image, sigma: float) -> Image:
     return np.where(valid, image - smooth / np.where(valid, weight, weight.dtype.type(1)), np.nan)
 
 
-def _measure_noise(values: Image) -> float:
-    return float(MAD_TO_STD * np.median(np.abs(values - np.median(values))))
-
-
 def _find_whole_shift(hst: Image, muse: Image, reach: float) -> Image:
     """Find the whole-pixel shift within `reach` at which the images correlate best."""
     shape = [scipy.fft.next_fast_len(length + int(reach) + 1, real=True) for length in hst.shape]
     # The arcsinh keeps one bright source, or one artefact, from deciding alone.
     one, other = (
-        scipy.fft.rfft2(np.arcsinh(image / (_measure_noise(image[image != 0]) or 1.0)), shape)
+        scipy.fft.rfft2(np.arcsinh(image / (mad_std(image[image != 0]) or 1.0)), shape)
         for image in (hst, muse)
     )
     correlation = scipy.fft.irfft2(np.conj(one) * other, shape)
@@ -181,18 +173,6 @@ def _find_whole_shift(hst: Image, muse: Image, reach: float) -> Image:
     far = np.hypot(rows[:, None], columns) > reach
     row, column = np.unravel_index(np.argmax(np.where(far, -np.inf, correlation)), shape)
     return np.array([rows[row], columns[column]])
-
-
-def _erode(mask: Mask, times: int) -> Mask:
-    eroded: Mask = scipy.ndimage.binary_erosion(mask, np.ones((3, 3), bool), iterations=times)
-    return eroded
-
-
-def _find_comparable(hst: Mask, muse: Mask, shift: Image) -> Mask:
-    """Find the pixels that both masks hold once the first is moved."""
-    moved = scipy.ndimage.shift(hst.astype(np.uint8), np.round(shift), order=0)
-    both: Mask = muse & (moved > 0)
-    return both
 
 
 def _write_equations(hst: Image, muse: Image, weights: Image, block: int) -> tuple[Image, Image]:
@@ -246,32 +226,19 @@ def _resample(found: FoundShift, seed: int) -> Image:
     return steps[fixed] if fixed.mean() > 0.5 else np.full((1, 2), np.nan)
 
 
-def _find(field: xr.DataTree, node: str, name: str) -> xr.DataArray | None:
-    images = field.children.get(node)
-    return images.to_dataset().get(name) if images is not None else None
-
-
-@dataclass(frozen=True)
-class _Maps:
-    """What the tasks that bring HST's map onto MUSE's grid share, lazily opened."""
-
-    halpha_smoothed: xr.DataArray
-    musehalpha: xr.DataArray
-
-
 def _bring_to_muse(hst: xr.DataArray, muse: xr.DataArray, runner: Runner) -> Image:
     """Sample the smoothed HST map at MUSE's pixel centres, as flux per MUSE pixel."""
     ratio = np.sqrt(get_grid(muse).pixel_area / get_grid(hst).pixel_area)
     tiles = list_tiles((muse.shape[0], muse.shape[1]), max(round(runner.chunk / ratio), 1))
-    parts = runner.run("measure shift", _sample_tile, _Maps(hst, muse), tiles, _join_parts)
+    parts = runner.run("measure shift", _sample_tile, (hst, muse), tiles, _join_parts)
     brought = np.empty(muse.shape, dtype=np.float32)
     for tile, part in parts:
         brought[tile.ys, tile.xs] = part
     return brought
 
 
-def _sample_tile(maps: _Maps, tile: Tile) -> list[tuple[Tile, Image]]:
-    hst, muse = maps.halpha_smoothed, maps.musehalpha
+def _sample_tile(maps: tuple[xr.DataArray, xr.DataArray], tile: Tile) -> list[tuple[Tile, Image]]:
+    hst, muse = maps
     window = read_overlap(hst, get_grid(muse), tile)
     # MUSE's PSF is several times its pixel, so the samples hold all there is.
     factor = get_grid(muse).pixel_area / get_grid(hst).pixel_area
@@ -281,7 +248,7 @@ def _sample_tile(maps: _Maps, tile: Tile) -> list[tuple[Tile, Image]]:
 
 
 def _join_parts(results: Sequence[list[tuple[Tile, Image]]]) -> list[tuple[Tile, Image]]:
-    return [part for result in results for part in result]
+    return list(chain.from_iterable(results))
 
 
 def _crop(hst: Image, muse: Image) -> tuple[Image, Image]:

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
-from jinja2 import Environment, StrictUndefined, Template
-from markupsafe import Markup
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from phangs_xr.engine.runner import Runner
 from phangs_xr.qa.figures.list_figures import PICTURES
 from phangs_xr.qa.figures.nebula_table import NAMES
 from phangs_xr.qa.measure.measurements import Measured, Numbers
 from phangs_xr.qa.measure.noise import fit_noises
+from phangs_xr.qa.measure.numbers import write_whole
 from phangs_xr.qa.measure.overviews import reduce_field
+from phangs_xr.qa.report.draw_beside import Papers
 from phangs_xr.qa.report.draw_on_screen import draw_screens, embed_plots
 from phangs_xr.qa.report.find_warnings import list_warnings
-from phangs_xr.qa.report.papers import Papers
 
 
 def write_report(
@@ -108,77 +106,56 @@ def compose_report(
             "name": picture.name,
             "title": picture.title,
             "text": picture.text.format(factor=factor),
-            "plot": Markup(places.get(picture.name, "")),  # noqa: S704 (made by Bokeh)
+            "plot": places.get(picture.name, ""),
             "note": notes.get(picture.name),
         }
         for picture in PICTURES
     ]
     galaxy = str(field.attrs.get("galaxy", "unnamed field"))
-    page = _get_template().render(
+    # In the template every text is escaped that is not said to be safe.
+    environment = Environment(
+        loader=PackageLoader("phangs_xr.qa", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    page = environment.get_template("page.html.j2").render(
         title=f"{galaxy}: HST Hα against MUSE",
-        scripts=Markup(scripts),  # noqa: S704 (made by Bokeh)
+        scripts=scripts,
         warnings=list_warnings(field, found.nebulae, found.numbers, shift),
-        headings=_HEADINGS,
+        headings=("map", "nebulae", *_MEASURED, *_SHARES, "not positive"),
         numbers=[_list_cells(name, one) for name, one in found.numbers.items()],
         shift=_describe_shift(shift),
         sections=sections,
         **_list_provenance(field),
     )
-    out.mkdir(parents=True, exist_ok=True)
-    return _write_text(out / "report.html", page)
+    return write_whole(out / "report.html", page)
 
 
-def _get_template() -> Template:
-    """Return the page's template, in which every text is escaped that is not `Markup`."""
-    text = files("phangs_xr.qa.report").joinpath("page.html.j2").read_text(encoding="utf-8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
-    )
-    return environment.from_string(text)
-
-
-def _write_text(path: Path, text: str) -> Path:
-    """Write a file that is there whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
-    return path
-
-
-_HEADINGS = (
-    "map",
-    "nebulae",
-    "median ratio",
-    "scatter [dex]",
-    "slope (log-log)",
-    "intercept (log-log)",
-    "within 10 %",
-    "within a factor 3",
-    "not positive",
-)
+_MEASURED = {
+    "median ratio": "median_ratio",
+    "scatter [dex]": "scatter",
+    "slope (log-log)": "slope",
+    "intercept (log-log)": "intercept",
+}
+_SHARES = {"within 10 %": "within_10_percent", "within a factor 3": "within_factor_3"}
+"""Headings of the table, and the numbers below them."""
 
 
 def _list_cells(name: str, one: Mapping[str, float]) -> list[str]:
-    def give(key: str, digits: int = 3) -> str:
+    def give(key: str) -> str:
         value, error = one.get(key, math.nan), one.get(f"{key}_error", math.nan)
         if not math.isfinite(value):
             return "–"
-        text = f"{value:.{digits}f}".replace("-", "−")
-        return text + (f" ± {error:.{digits}f}" if math.isfinite(error) else "")
+        text = f"{value:.3f}".replace("-", "−")
+        return text + (f" ± {error:.3f}" if math.isfinite(error) else "")
 
-    def share(key: str) -> str:
-        value = one.get(key, math.nan)
-        return f"{100 * value:.0f} %" if math.isfinite(value) else "–"
-
+    shares = [one.get(key, math.nan) for key in _SHARES.values()]
     return [
         f"{NAMES.get(name, name)} ({name})",
         f"{one.get('n', 0):g}",
-        give("median_ratio"),
-        give("scatter"),
-        give("slope"),
-        give("intercept"),
-        share("within_10_percent"),
-        share("within_factor_3"),
+        *map(give, _MEASURED.values()),
+        *(f"{100 * share:.0f} %" if math.isfinite(share) else "–" for share in shares),
         f"{one.get('negative', 0):g}",
     ]
 
@@ -205,7 +182,14 @@ def _list_provenance(field: xr.DataTree) -> dict[str, Any]:
         "recipe": attrs.get("recipe", "unknown"),
         "finished": max(dates, default="–"),
         "steps": [
-            (name, _format_options(record.get("options", {})), record.get("finished", ""))
+            (
+                name,
+                ", ".join(
+                    f"{key} = {json.dumps(one)}" for key, one in record.get("options", {}).items()
+                )
+                or "–",
+                record.get("finished", ""),
+            )
             for name, record in records.items()
         ],
         "inputs": [
@@ -214,7 +198,3 @@ def _list_provenance(field: xr.DataTree) -> dict[str, Any]:
         ],
         "versions": attrs.get("versions", {}).items(),
     }
-
-
-def _format_options(options: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} = {json.dumps(value)}" for name, value in options.items()) or "–"

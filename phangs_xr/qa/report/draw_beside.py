@@ -13,11 +13,11 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import xarray as xr
 from dask.system import cpu_count
@@ -27,7 +27,12 @@ from phangs_xr.engine.runner import Runner
 from phangs_xr.errors import InputError
 from phangs_xr.io.zarr import open_store
 from phangs_xr.qa.measure.measurements import Measured
-from phangs_xr.qa.report.papers import Papers
+
+if TYPE_CHECKING:
+    from phangs_xr.qa.report.draw_on_paper import PapersHere
+
+Papers: TypeAlias = "PapersBeside | PapersHere"
+"""Whoever writes the files of all figures, in a process beside this one or here."""
 
 _CODE = "from phangs_xr.qa.report.draw_beside import answer; answer()"
 
@@ -38,16 +43,8 @@ def prepare_papers(
 ) -> Iterator[Papers]:
     """Give what draws the figures of a field, in a process of its own if a core is free for it.
 
-    Parameters
-    ----------
-    tree
-        A finished run, lazily opened.
-    location
-        Its store.
-    out
-        Directory for the figures, made if it is missing.
-    runner
-        Whose threads measure at the same time; the process ends with the context.
+    Those are of `tree`, the run in the store `location`; `out` is made if it is missing. The
+    threads of `runner` measure at the same time. The process ends with the context.
     """
     alone = runner is not None and runner.threads == 1
     if alone or cpu_count() < 2 or not sys.executable:
@@ -70,14 +67,9 @@ def prepare_papers(
 
 
 class PapersBeside:
-    """Has the figures drawn by another process.
+    """Has the figures drawn by another process, which runs `answer`.
 
-    Parameters
-    ----------
-    process
-        Running `answer`.
-    pool
-        A thread for talking to it: it reads only once it has drawn what it can without.
+    A thread of `pool` talks to it: it reads only once it has drawn what it can without.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], pool: ThreadPoolExecutor) -> None:
@@ -88,14 +80,8 @@ class PapersBeside:
         """Send what was measured."""
         self._answer = self._pool.submit(self._process.communicate, pickle.dumps(found))
 
-    def finish(self) -> Mapping[str, str]:
-        """Wait for the answer.
-
-        Raises
-        ------
-        InputError
-            If the process ended without one.
-        """
+    def finish(self) -> dict[str, str]:
+        """Wait for the answer: why figures cannot be drawn; InputError if there is none."""
         text, _ = self._answer.result()
         if not text:
             message = (
@@ -105,11 +91,10 @@ class PapersBeside:
                 f"which draws in one process"
             )
             raise InputError(message)
-        failures = pickle.loads(text)  # noqa: S301 (from our own process)
+        failures: dict[str, str] | Exception = pickle.loads(text)  # noqa: S301 (from our own process)
         if isinstance(failures, Exception):
             raise failures
-        answer: Mapping[str, str] = failures
-        return answer
+        return failures
 
 
 def answer() -> None:

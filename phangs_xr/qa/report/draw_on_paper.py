@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +24,9 @@ DPI = 130
 def draw_papers(
     tree: xr.DataTree, found: Measured, out: Path, pictures: Sequence[Picture] = PICTURES
 ) -> dict[str, str]:
-    """Write the files of figures.
+    """Write the files of figures into `out`, made if it is missing.
 
-    Parameters
-    ----------
-    tree
-        A finished run, lazily opened.
-    found
-        What was measured of it.
-    out
-        Directory, made if it is missing.
-    pictures
-        Which figures.
-
-    Returns
-    -------
-    dict
-        Why figures cannot be drawn, by their names.
+    Returns, by their names, why figures cannot be drawn.
     """
     out.mkdir(parents=True, exist_ok=True)
     failures = {}
@@ -83,13 +69,7 @@ def render_figure(picture: Any) -> Figure:
 
 
 class PapersHere:
-    """Draws in this process, one figure after the other.
-
-    Parameters
-    ----------
-    tree, out
-        As of `draw_papers`.
-    """
+    """Draws in this process, one figure after the other."""
 
     def __init__(self, tree: xr.DataTree, out: Path) -> None:
         self._tree, self._out = tree, out
@@ -99,6 +79,6 @@ class PapersHere:
         """Draw all."""
         self._failures = draw_papers(self._tree, found, self._out)
 
-    def finish(self) -> Mapping[str, str]:
-        """Return what `draw` could not."""
+    def finish(self) -> dict[str, str]:
+        """Return why figures cannot be drawn."""
         return self._failures

@@ -21,15 +21,7 @@ from phangs_xr.qa.measure.measurements import Measured
 
 
 def draw_screens(field: xr.DataTree, found: Measured) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the plots of the page, and why others cannot be drawn, by their names.
-
-    Parameters
-    ----------
-    field
-        A finished run, lazily opened.
-    found
-        What was measured of it.
-    """
+    """Return the plots of the page, and why others cannot be drawn, by their names."""
     models: dict[str, Any] = {}
     notes: dict[str, str] = {}
     for picture in PICTURES:
@@ -55,13 +47,7 @@ def render_screen(picture: Any) -> Any:
 
 
 def embed_plots(models: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
-    """Return Bokeh's own code and that of some plots, and the place of each plot on the page.
-
-    Parameters
-    ----------
-    models
-        Bokeh plots by name.
-    """
+    """Return Bokeh's own code and that of some plots, and the place of each plot on the page."""
     if not models:
         return "", {}
     document = Document()

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 
 import xarray as xr
 
-from phangs_xr.qa.figures.list_figures import PRODUCT
 from phangs_xr.qa.measure.measurements import Numbers
 from phangs_xr.qa.measure.products import has_product, list_numbers
 from phangs_xr.recipes import RECIPES, judge_numbers
+
+PRODUCT = "anchored"
+"""The map that the figures compare with MUSE's, unless they are told another."""
 
 BIAS_LIMIT = 0.1
 """Distance of the anchored map's median ratio from 1 above which the page warns."""

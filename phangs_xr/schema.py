@@ -8,10 +8,17 @@ COUNT_RATES = (COUNTS, "count s-1", "adu s-1")
 """Units of images in counts: PHOTFLAM is per whatever its file counts."""
 
 FLUX = "10**-20 erg s-1 cm-2"
+FLUX_DENSITY = "10**-20 erg s-1 cm-2 Angstrom-1"
+SURFACE_BRIGHTNESS = "10**-20 erg s-1 cm-2 arcsec-2"
+JANSKY = "Jy"
+WEIGHT = "s2 electron-2"
 RATIO = ""
 
 FLUX_SCALE = 1e20
 """Fluxes are kept in units of 1e-20 erg/s/cm² (per pixel of their own grid), as MUSE maps are."""
+
+BANDS = ("narrow", "continuum1", "continuum2")
+"""HST's bands: what holds the line, and the one or two broad ones beside it."""
 
 GridName = Literal["hst", "muse", "nebulae", "fits"]
 
@@ -36,7 +43,7 @@ class Source:
     long_name
         One sentence for people.
     kind
-        An image must hold data; a mask may be empty; a table is no image.
+        An image must hold data; a mask may be empty, a weight zero; a table is no image.
     required
         Whether a field cannot do without.
     extension
@@ -46,7 +53,7 @@ class Source:
     name: str
     grid: GridName
     long_name: str
-    kind: Literal["image", "mask", "table"] = "image"
+    kind: Literal["image", "weight", "mask", "table"] = "image"
     required: bool = False
     extension: str = ""
 
@@ -55,7 +62,13 @@ _SOURCES = (
     Source("narrow", "hst", "Narrow-band image that holds H-alpha", required=True),
     Source("continuum1", "hst", "First broad-band image", required=True),
     Source("continuum2", "hst", "Second broad-band image"),
+    Source("narrow_weight", "hst", "Inverse variance of the narrow band", "weight"),
+    Source("continuum1_weight", "hst", "Inverse variance of the first broad band", "weight"),
+    Source("continuum2_weight", "hst", "Inverse variance of the second broad band", "weight"),
     Source("muse", "muse", "MAPS file of MUSE's lines", extension="HA6562_FLUX"),
+    Source("muse_narrow", "muse", "The narrow band, made of MUSE's spectra"),
+    Source("muse_continuum1", "muse", "The first broad band, made of MUSE's spectra"),
+    Source("muse_continuum2", "muse", "The second broad band, made of MUSE's spectra"),
     Source("nebula_mask", "muse", "region_ID of each pixel", "mask"),
     Source("nebula_catalogue", "nebulae", "Table of nebulae, with galaxy and region_ID", "table"),
     Source("star_mask", "muse", "Non-zero on foreground stars", "mask"),
@@ -78,12 +91,60 @@ class Product:
         As both of astropy's unit parsers, generic and FITS, read them.
     long_name
         One sentence for people.
+    resolution
+        Whose point-spread function it has, "" if that is not known or it is a mask.
     """
 
     name: str
     grid: GridName
     units: str
     long_name: str
+    resolution: Literal["hst", "muse", ""] = "hst"
+
+
+_NAMES = {
+    "narrow": "narrow band",
+    "continuum1": "first broad band",
+    "continuum2": "second broad band",
+}
+
+
+def _list_band_products() -> tuple[Product, ...]:
+    """Return what is made of each band alike, in the order in which it is made."""
+    made = []
+    for band, name in _NAMES.items():
+        made += [
+            Product(f"{band}_weight", "hst", WEIGHT, f"Inverse variance of the {name}", ""),
+            Product(f"{band}_err", "hst", COUNTS, f"Error of the {name}"),
+            Product(f"{band}_flux", "hst", FLUX_DENSITY, f"Flux density in the {name}"),
+            Product(f"{band}_flux_err", "hst", FLUX_DENSITY, f"Error of the {name}'s flux"),
+            Product(f"{band}_skysub", "hst", FLUX_DENSITY, f"The {name} without its background"),
+            Product(
+                f"{band}_bgcorr",
+                "hst",
+                FLUX_DENSITY,
+                f"The {name} without its background and the Milky Way's extinction",
+            ),
+            Product(f"{band}_bgcorr_err", "hst", FLUX_DENSITY, f"Error of the corrected {name}"),
+            Product(
+                f"{band}_on_muse",
+                "muse",
+                FLUX_DENSITY,
+                f"HST's {name} at MUSE's resolution, on MUSE's pixels",
+                "muse",
+            ),
+            Product(
+                f"muse_{band}_flux", "muse", FLUX_DENSITY, f"MUSE's flux in the {name}", "muse"
+            ),
+            Product(
+                f"muse_{band}_corrected",
+                "muse",
+                FLUX_DENSITY,
+                f"MUSE's flux in the {name} without the Milky Way's extinction",
+                "muse",
+            ),
+        ]
+    return tuple(made)
 
 
 _PRODUCTS = (
@@ -95,11 +156,11 @@ _PRODUCTS = (
     Product("halpha", "hst", FLUX, "H-alpha flux"),
     Product("halpha_bg", "hst", FLUX, "Background of the H-alpha flux"),
     Product("halpha_bgsub", "hst", FLUX, "Background-subtracted H-alpha flux"),
-    Product("musehalpha", "muse", FLUX, "MUSE H-alpha flux"),
-    Product("musehalpha_regrid", "hst", FLUX, "MUSE H-alpha flux on the HST grid"),
-    Product("halpha_smoothed", "hst", FLUX, "H-alpha flux at MUSE's resolution"),
-    Product("hstmuseratio", "hst", RATIO, "MUSE over smoothed HST H-alpha flux"),
-    Product("hstmusediff", "hst", FLUX, "MUSE minus smoothed HST H-alpha flux"),
+    Product("musehalpha", "muse", FLUX, "MUSE H-alpha flux", "muse"),
+    Product("musehalpha_regrid", "hst", FLUX, "MUSE H-alpha flux on the HST grid", "muse"),
+    Product("halpha_smoothed", "hst", FLUX, "H-alpha flux at MUSE's resolution", "muse"),
+    Product("hstmuseratio", "hst", RATIO, "MUSE over smoothed HST H-alpha flux", ""),
+    Product("hstmusediff", "hst", FLUX, "MUSE minus smoothed HST H-alpha flux", ""),
     Product("anchored", "hst", FLUX, "H-alpha flux anchored to MUSE by the ratio"),
     Product("diff_anchored", "hst", FLUX, "H-alpha flux anchored to MUSE by the difference"),
     Product("anchored_intnegs", "hst", FLUX, "Anchored flux, negatives interpolated"),
@@ -110,9 +171,31 @@ _PRODUCTS = (
     Product(
         "anchored_intnegs_nocosmic", "hst", FLUX, "Interpolated anchored flux, cosmic rays cut"
     ),
-    Product("cosmic_mask", "hst", RATIO, "1 where a cosmic ray was cut"),
-    Product("nebula_mask", "muse", RATIO, "Nebula region_ID, NaN outside"),
-    Product("star_mask", "muse", RATIO, "Non-zero on foreground stars"),
+    Product("cosmic_mask", "hst", RATIO, "1 where a cosmic ray was cut", ""),
+    *_list_band_products(),
+    Product("footprint", "hst", RATIO, "1 where all bands have data, 0 elsewhere", ""),
+    Product("hst_cont", "hst", FLUX, "Continuum in the narrow band"),
+    Product("hst_contsub", "hst", FLUX, "Narrow-band flux without its continuum"),
+    Product("hst_contsub_err", "hst", FLUX, "Error of the flux without its continuum"),
+    Product("unsubtracted_mask", "hst", RATIO, "1 where no continuum was subtracted", ""),
+    Product("hst_ha", "hst", FLUX, "H-alpha flux, without [NII]"),
+    Product("hst_ha_err", "hst", FLUX, "Error of the H-alpha flux"),
+    Product("hst_ha_as2", "hst", SURFACE_BRIGHTNESS, "H-alpha surface brightness"),
+    Product("hst_ha_err_as2", "hst", SURFACE_BRIGHTNESS, "Error of the H-alpha surface brightness"),
+    Product("muse_contsub", "muse", FLUX, "MUSE's narrow-band flux, continuum off", "muse"),
+    Product(
+        "muse_contsub_ha", "muse", FLUX, "MUSE's narrow-band H-alpha flux, without [NII]", "muse"
+    ),
+    Product("muse_ha_as2", "muse", SURFACE_BRIGHTNESS, "MUSE H-alpha surface brightness", "muse"),
+    Product(
+        "muse_contsub_ha_as2",
+        "muse",
+        SURFACE_BRIGHTNESS,
+        "MUSE's narrow-band H-alpha surface brightness",
+        "muse",
+    ),
+    Product("nebula_mask", "muse", RATIO, "Nebula region_ID, NaN outside", ""),
+    Product("star_mask", "muse", RATIO, "Non-zero on foreground stars", ""),
 )
 
 PRODUCTS: dict[str, Product] = {product.name: product for product in _PRODUCTS}
@@ -161,4 +244,27 @@ NUMBERS: dict[str, Number] = {
     "sky_std": Number(FLUX, "Clipped standard deviation of diff_anchored"),
     "sources": Number("", "Number of sources tested for being cosmic rays"),
     "cosmic_rays": Number("pix", "Positions (x, y) of the cosmic rays", ("cosmic_ray", "xy")),
+    "data_box": Number("pix", "First and last row, first and last column with data", ("edge4",)),
+    "pixel_noise_ratio": Number(
+        "", "Scatter of single pixels over what the weights, or sums, say", ("band",)
+    ),
+    "pixel_noise": Number(COUNTS, "Scatter of single pixels on the sky", ("band",)),
+    "sky_slope": Number("", "Of HST's band at MUSE's resolution against MUSE's", ("band",)),
+    "sky_intercept": Number(
+        FLUX_DENSITY, "Of HST's band against MUSE's, per MUSE pixel", ("band",)
+    ),
+    "sky_points": Number(
+        FLUX_DENSITY, "Medians of the bins, MUSE and HST", ("band", "sky_bin", "xy")
+    ),
+    "sky_histogram": Number(
+        "", "Spaxels by HST (rows) and MUSE (columns)", ("band", "hst_bin", "muse_bin")
+    ),
+    "nii_slope": Number("", "Of MUSE's narrow-band flux against its H-alpha: what [NII] adds"),
+    "nii_intercept": Number(FLUX, "Of MUSE's narrow-band flux against its H-alpha"),
+    "nii_slope_equal_number": Number("", "The same slope by bins of equal number"),
+    "nii_points": Number(FLUX, "Medians of the bins, MAPS and narrow band", ("nii_bin", "xy")),
+    "nii_histogram": Number(
+        "", "Spaxels by narrow band (rows) and H-alpha (columns)", ("hst_bin", "muse_bin")
+    ),
+    "unsubtracted": Number("pix", "Pixels whose continuum counts as 0: a band is not positive"),
 }

@@ -8,9 +8,9 @@ import re
 import tomllib
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from phangs_xr.errors import InputError
+from phangs_xr.photometry.curves import Curve, encode_curve, list_curves
 from phangs_xr.photometry.units import normalise_units
 from phangs_xr.recipes import Recipe, Step, get_recipe
 from phangs_xr.schema import SOURCES
@@ -48,6 +49,11 @@ class Input(BaseModel):
         Number or name of the extension; None takes the first image.
     photflam, photplam, photbw
         Override the header's cards [erg/cm²/Å/electron, Å, Å].
+    photometry
+        "header", or "curve" where these shall be those of the filter's throughput curve.
+    curve
+        The filter's: one of `phangs_xr.photometry.list_curves`, or the path, relative to the
+        configuration, of a text file with wavelength [Å, vacuum] and throughput.
     units
         Overrides BUNIT, in any spelling that `phangs_xr.photometry.units` knows.
     """
@@ -60,6 +66,8 @@ class Input(BaseModel):
     photplam: float | None = None
     photbw: float | None = None
     units: str | None = None
+    photometry: Literal["header", "curve"] = "header"
+    curve: str | None = None
 
     @field_validator("units")
     @classmethod
@@ -75,8 +83,8 @@ class Input(BaseModel):
 
     @property
     def overrides(self) -> dict[str, float | str]:
-        """What is given here of the header: photometry and unit."""
-        names = ("photflam", "photplam", "photbw", "units")
+        """What is given here of the header: photometry, filter curve and unit."""
+        names = ("photflam", "photplam", "photbw", "units", "curve")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
 
@@ -234,7 +242,7 @@ def make_config(content: Mapping[str, Any], path: Path | None = None) -> Config:
     _check_galaxy(document.galaxy, where)
     recipe = get_recipe(document.recipe)
     _check_products(document.output, recipe, where)
-    inputs = _place_inputs(document.inputs, base)
+    inputs = _place_inputs(document.inputs, base, where)
     _check_known(document.options, recipe.names, f"{where}: [options] step")
     options = {}
     for step in recipe.steps:
@@ -242,6 +250,8 @@ def make_config(content: Mapping[str, Any], path: Path | None = None) -> Config:
         values = _read_curves(step, values, base, where)
         values = _read_resolutions(step, values, inputs)
         options[step.name] = _make_options(step, values, where)
+    _share_options(recipe, options)
+    _require_asked(recipe, options, document.galaxy, where)
     return Config(
         galaxy=document.galaxy,
         inputs=inputs,
@@ -252,12 +262,48 @@ def make_config(content: Mapping[str, Any], path: Path | None = None) -> Config:
     )
 
 
-def _place_inputs(inputs: Inputs, base: Path) -> Inputs:
-    """Let the paths of input files count from the configuration."""
-    placed = {
-        name: one.model_copy(update={"path": base / one.path}) for name, one in inputs.given.items()
-    }
+def _place_inputs(inputs: Inputs, base: Path, where: Path) -> Inputs:
+    """Let the paths of input files count from the configuration; read filter curves."""
+    placed = {}
+    for name, one in inputs.given.items():
+        changed: dict[str, Any] = {"path": base / one.path}
+        if one.curve is not None and one.curve not in list_curves():
+            key = f"{where}: [inputs] {name} curve"
+            columns = _read_curve(key, one.curve, base)
+            named = Path(one.curve).name.rsplit(".", 1)[0]
+            changed["curve"] = encode_curve(Curve(named, columns[:, 0], columns[:, 1]))
+        placed[name] = one.model_copy(update=changed)
     return inputs.model_copy(update=placed)
+
+
+def _share_options(recipe: Recipe, options: dict[str, Any]) -> None:
+    """Fill options that are those of another step where they are not given."""
+    for step in recipe.steps:
+        for option, other in step.shared.items():
+            if getattr(options[step.name], option) is None and other in options:
+                value = getattr(options[other], option)
+                options[step.name] = replace(options[step.name], **{option: value})
+
+
+def _require_asked(recipe: Recipe, options: Mapping[str, Any], galaxy: str, where: Path) -> None:
+    """Refuse a configuration that lacks an option which has no default."""
+    for step in recipe.steps:
+        for option, suggest in step.asked.items():
+            if getattr(options[step.name], option) is None:
+                message = (
+                    f"{where}: [options.{step.name}] {option} is needed, found none: "
+                    f"{suggest(galaxy)}"
+                )
+                raise InputError(message)
+
+
+def find_option(config: Config, name: str) -> Any:
+    """Return an option of this name of the first step of a recipe that has it, None if none has."""
+    for step in config.steps:
+        value = getattr(config.get_options(step), name, None)
+        if value is not None:
+            return value
+    return None
 
 
 def _place_store(output: Output, base: Path, where: Path) -> Output:

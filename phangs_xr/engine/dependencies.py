@@ -40,7 +40,7 @@ def order_steps(steps: Sequence[Step]) -> list[Step]:
 
 def find_makers(steps: Iterable[Step]) -> dict[str, Step]:
     """Return the step that makes each product and number."""
-    return {name: step for step in steps for name in (*step.outputs, *step.numbers)}
+    return {name: step for step in steps for name in (*step.outputs, *step.found)}
 
 
 def find_dependants(steps: Sequence[Step], names: Collection[str]) -> set[str]:
@@ -106,7 +106,8 @@ def find_reach(
         else:
             reach.taken[step.name] = taken
             reach.made[step.name] = step.list_made(taken)
-            made |= {*reach.made[step.name], *(step.numbers if step.list_looked_at(taken) else ())}
+            looked = step.list_looked_at(taken, get_options(step))
+            made |= {*reach.made[step.name], *(step.numbers if looked else ())}
     return reach
 
 

@@ -11,9 +11,10 @@ from math import lcm
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
-from phangs_xr.engine.config import Config, load_config
+from phangs_xr.engine.config import Config, find_option, find_resolution, load_config
 from phangs_xr.engine.dependencies import describe_hole, order_steps
 from phangs_xr.engine.inputs import (
     check_data,
@@ -24,7 +25,13 @@ from phangs_xr.engine.inputs import (
     open_inputs,
 )
 from phangs_xr.engine.plan import Plan, PlannedStep, make_plan
-from phangs_xr.engine.stages import find_cells, find_passes, list_measurements, list_stages
+from phangs_xr.engine.stages import (
+    choose_side,
+    find_cells,
+    find_passes,
+    list_measurements,
+    list_stages,
+)
 from phangs_xr.engine.tiles import list_tiles
 from phangs_xr.errors import InputError
 from phangs_xr.io.tables import read_catalogue
@@ -92,21 +99,45 @@ class Field:
         """Return the steps that cannot be taken, each with why."""
         return [(name, describe_hole(hole)) for name, hole in self.plan.holes.items() if hole]
 
-    def list_history(self, one: PlannedStep) -> list[str]:
-        """Return the HISTORY of a step's products: every step before it, with its options."""
+    def list_history(
+        self, one: PlannedStep, measured: Mapping[str, Any] | None = None
+    ) -> list[str]:
+        """Return the HISTORY of a step's products: every step before it, options and numbers.
+
+        Parameters
+        ----------
+        one
+            The step.
+        measured
+            Numbers that are not in the store yet.
+        """
         lines = [f"phangs_xr {VERSION}, recipe {self.config.recipe}"]
         upstream = self._list_upstream(one)
-        for step in self.plan.steps:
-            if step.name in upstream:
-                options = json.dumps(asdict(step.options))
-                lines.append(f"{step.name} {'' if options == '{}' else options}".rstrip())
+        steps = [step for step in self.plan.steps if step.name in upstream]
+        names = [name for step in steps for name in step.numbers]
+        numbers = {**self.store.read_numbers(names), **(measured or {})}
+        for step in steps:
+            options = json.dumps(asdict(step.options))
+            lines.append(f"{step.name} {'' if options == '{}' else options}".rstrip())
+            found = [_format_number(name, numbers.get(name)) for name in step.numbers]
+            lines += [f"{step.name} found {text}" for text in found if text]
         return lines
+
+    def describe_resolution(self, product: str) -> dict[str, float]:
+        """Return the attribute `fwhm` of a product [arcsec], nothing where it is not known."""
+        whose = PRODUCTS[product].resolution
+        if not whose:
+            return {}
+        fwhm = find_option(self.config, f"{whose}_fwhm")
+        if fwhm is None and whose == "muse" and "muse" in self.config.inputs.given:
+            fwhm = find_resolution(self.config.inputs.given["muse"].path)
+        return {} if fwhm is None else {"fwhm": float(fwhm)}
 
     def _list_upstream(self, one: PlannedStep) -> set[str]:
         needed: set[str] = set()
         found = set()
         for step in reversed(self.plan.steps):
-            if step is one or needed.intersection((*step.step.outputs, *step.step.numbers)):
+            if step is one or needed.intersection((*step.step.outputs, *step.step.found)):
                 needed |= set(step.inputs) - set(step.step.sources)
                 found.add(step.name)
         return found
@@ -153,6 +184,13 @@ def prepare_field(
     digests = {name: one["digest"] for name, one in inputs.items()}
     plan = make_plan(config, digests, attrs.get("records", {}), store.has_image, force, VERSION)
     return Field(config, images, inputs, directory, store, plan, _read_catalogue(config), remarks)
+
+
+def _format_number(name: str, value: Any) -> str:
+    """Return a number, or a few by band, for the header of a product; "" for larger arrays."""
+    values = np.atleast_1d(np.asarray(np.nan if value is None else value, dtype=np.float64))
+    known = [f"{one:.7g}" for one in values[np.isfinite(values)]] if values.ndim == 1 else []
+    return f"{name} = {', '.join(known)}" if 0 < len(known) <= 4 else ""
 
 
 def _read_catalogue(config: Config) -> xr.Dataset | None:
@@ -216,10 +254,11 @@ def count_bytes(ready: Field) -> tuple[int, int]:
     """
     grids, stored, exported = ready.grids, 0, 0
     for one in ready.plan.pending:
-        for name in one.outputs:
-            rows, columns = grids[PRODUCTS[name].grid].shape
-            stored += 4 * rows * columns
-            exported += 4 * rows * columns * (name in ready.fits_names)
+        rows, columns = grids[one.step.grid].shape
+        exported += 4 * rows * columns * len(set(one.outputs) & set(ready.fits_names))
+    for stage in list_stages(ready.plan):
+        rows, columns = grids[stage.grid].shape
+        stored += 4 * rows * columns * len(stage.written)
     return stored, exported
 
 
@@ -239,7 +278,7 @@ def list_passes(ready: Field, chunk: int) -> list[tuple[str, int]]:
             once = all(find_passes(stage)[name] == 1 for name in group)
             times = "once" if once else "2 to 4 times"
             passes.append((f"measure {', '.join(group)} ({times})", tasks))
-        tasks = len(list_tiles(grids[stage.grid].shape, chunk))
+        tasks = len(list_tiles(grids[stage.grid].shape, choose_side(stage, grids, chunk)))
         passes.append((", ".join(one.name for one in stage.steps), tasks))
     return passes
 

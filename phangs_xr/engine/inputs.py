@@ -16,6 +16,7 @@ import xarray as xr
 from phangs_xr.engine.config import Config, Input
 from phangs_xr.engine.tiles import Tile, list_tiles
 from phangs_xr.errors import InputError
+from phangs_xr.photometry.choose_curve import complete_photometry
 from phangs_xr.photometry.keywords import PHOTOMETRY
 from phangs_xr.schema import GRIDS, SOURCES, GridName
 from phangs_xr.sky import find_overlap, get_grid, measure_separation
@@ -55,7 +56,7 @@ def open_input(name: str, one: Input) -> xr.DataArray:
     hdu = (SOURCES[name].extension or None) if one.hdu is None else one.hdu
     dataset = xr.open_dataset(one.path, engine="fits", hdu=hdu, chunks=None, cache=False)
     image: xr.DataArray = dataset["image"].assign_attrs(source=str(one.path), **one.overrides)
-    return image
+    return complete_photometry(image, name) if one.photometry == "curve" else image
 
 
 def check_inputs(config: Config, images: Mapping[str, xr.DataArray]) -> list[str]:
@@ -88,6 +89,11 @@ def check_inputs(config: Config, images: Mapping[str, xr.DataArray]) -> list[str
             )
             raise InputError(message)
     remarks = [
+        f"{name} is calibrated by the {image.attrs['photometry']}, not by its header"
+        for name, image in images.items()
+        if "photometry" in image.attrs
+    ]
+    remarks += [
         remark for step in config.steps for remark in step.check(config.get_options(step), images)
     ]
     _check_overlaps(images)
@@ -200,8 +206,9 @@ def _digest_input(name: str, one: Input, known: Mapping[str, Any]) -> dict[str, 
     same = all(known.get(key) == value for key, value in found.items())
     content = known["sha256"] if same else _digest_file(one.path)
     meant = [content, one.hdu, {key: one.overrides.get(key) for key in PHOTOMETRY}]
-    if one.units is not None:
-        meant.append(one.units)
+    meant += [given for given in (one.units, one.curve) if given is not None]
+    if one.photometry != "header":
+        meant.append(one.photometry)
     digest = hashlib.sha256(repr(meant).encode()).hexdigest()[:32]
     return {**found, "sha256": content, "digest": digest}
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from phangs_xr.engine.config import Config
@@ -25,7 +25,7 @@ from phangs_xr.engine.dependencies import (
     order_steps,
 )
 from phangs_xr.errors import InputError
-from phangs_xr.recipes import Step
+from phangs_xr.recipes import Step, get_recipe
 from phangs_xr.schema import NUMBERS, PRODUCTS, SOURCES, GridName
 
 
@@ -42,11 +42,11 @@ class PlannedStep:
     inputs
         Names of the products, numbers and input files it will be given.
     outputs
-        Names of the images that will be written.
+        Names of the images that will be kept.
     key
         Digest of everything its result depends on.
     done
-        Whether the store holds just this result.
+        Whether the store holds just this result, and what steps that are not done take of it.
     """
 
     step: Step
@@ -76,12 +76,17 @@ class PlannedStep:
     @property
     def looks_at(self) -> tuple[str, ...]:
         """The images that are measured first, as far as there are such."""
-        return self.step.list_looked_at(self.inputs)
+        return self.step.list_looked_at(self.inputs, self.options)
 
     @property
     def numbers(self) -> tuple[str, ...]:
         """What is measured."""
         return self.step.numbers if self.looks_at else ()
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The inputs whose pixels its function is given, once everything is measured."""
+        return tuple(name for name in self.inputs if name not in self.step.unread)
 
     @property
     def looks_on(self) -> GridName:
@@ -160,21 +165,35 @@ def make_plan(
         }
         key = _digest([version, step.name, asdict(options), sources])
         outputs = tuple(name for name in step.outputs if name in needed[step.name])
-        again = step.name in force or bool(set(made_by.values()) & redone)
-        done = not again and _is_done(records.get(step.name), key, outputs, has_image)
-        if again:
+        if step.name in force or set(made_by.values()) & redone:
             redone.add(step.name)
         keys[f"step {step.name}"] = key
-        planned.append(PlannedStep(step, options, inputs, outputs, key, done))
+        planned.append(PlannedStep(step, options, inputs, outputs, key, step.name not in redone))
     return Plan(
-        tuple(planned),
+        tuple(_find_done(planned, records, has_image)),
         {step.name: reach.holes.get(step.name, ()) for step in steps if step.name not in needed},
     )
 
 
+def _find_done(
+    planned: Sequence[PlannedStep], records: Mapping[str, Any], has_image: Callable[[str], bool]
+) -> list[PlannedStep]:
+    """Tell which steps are done, the last first: one that is not needs what it takes of others."""
+    taken: set[str] = set()
+    found = []
+    for one in reversed(planned):
+        kept = (*one.outputs, *(name for name in one.step.outputs if name in taken))
+        done = one.done and _is_done(records.get(one.name), one.key, kept, has_image)
+        if not done:
+            taken |= {*one.image_inputs, *one.looks_at}
+        found.append(replace(one, done=done))
+    return found[::-1]
+
+
 def _list_wanted(config: Config, makers: Mapping[str, Step], reach: Reach) -> set[str]:
-    """Return the products that are asked for, all that can be made if none is named."""
+    """Return the products that are asked for, those of the recipe if none is named."""
     possible = {name for images in reach.made.values() for name in images}
+    kept = get_recipe(config.recipe).products
     asked = {*(config.output.products or ()), *(config.output.fits or ())}
     for name in sorted(asked - possible):
         message = (
@@ -182,17 +201,19 @@ def _list_wanted(config: Config, makers: Mapping[str, Step], reach: Reach) -> se
             f"{describe_hole(explain_lack(name, makers, reach))}: give the input"
         )
         raise InputError(message)
-    return possible if config.output.products is None else asked
+    if config.output.products is not None:
+        return asked
+    return possible if kept is None else asked | (possible & set(kept))
 
 
 def _find_needed(steps: Sequence[Step], reach: Reach, wanted: set[str]) -> dict[str, set[str]]:
-    """Return the steps that are needed, each with the images that must be written."""
+    """Return the steps that are needed, each with the images that are to be kept."""
     needed: dict[str, set[str]] = {}
     asked = set(wanted)
     for step in reversed(steps):
-        if step.name in reach.holes or not asked & {*step.outputs, *step.numbers}:
+        if step.name in reach.holes or not asked & {*step.outputs, *step.found}:
             continue
-        needed[step.name] = asked & set(reach.made[step.name])
+        needed[step.name] = wanted & set(reach.made[step.name])
         asked |= set(step.needs)
     return needed
 

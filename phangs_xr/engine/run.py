@@ -172,7 +172,7 @@ def _list_dropped(ready: Field, records: Mapping[str, Any]) -> list[str]:
         kept = record["outputs"] if record else ()
         paths += [f"{PRODUCTS[name].grid}/{name}" for name in step.outputs if name not in kept]
         if record is None:
-            paths += [f"fits/{name}" for name in step.numbers]
+            paths += [f"fits/{name}" for name in step.found]
     return paths
 
 
@@ -201,7 +201,7 @@ def _write_tables(ready: Field) -> None:
             ready.store.drop_table()
         else:
             ready.store.write_table(ready.catalogue, digest)
-    makers = {name: one.name for one in ready.plan.steps for name in one.step.numbers}
+    makers = {name: one.name for one in ready.plan.steps for name in one.step.found}
     rows = [
         (makers[name], name, value, NUMBERS[name].units, NUMBERS[name].long_name)
         for name, value in ready.store.read_numbers(makers).items()

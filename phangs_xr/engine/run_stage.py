@@ -7,7 +7,7 @@ each of which declares its own reach (`Step.find_halo`).
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
@@ -19,8 +19,16 @@ import xarray as xr
 from phangs_xr.engine.field import Field
 from phangs_xr.engine.plan import PlannedStep
 from phangs_xr.engine.runner import Runner
-from phangs_xr.engine.stages import Stage
-from phangs_xr.engine.tiles import Measurement, Tile, list_tiles, read_overlap, run_reductions
+from phangs_xr.engine.stages import Stage, choose_side
+from phangs_xr.engine.tiles import (
+    Measurement,
+    Tile,
+    blank_image,
+    blank_overlap,
+    list_tiles,
+    read_overlap,
+    run_reductions,
+)
 from phangs_xr.io.chunks import ZarrTarget
 from phangs_xr.io.fits import FitsTarget, build_header
 from phangs_xr.schema import NUMBERS
@@ -43,6 +51,8 @@ class _Work:
         Measured by its steps and by those before.
     grid
         Of its tiles.
+    written
+        Which of its products are.
     halo
         Neighbours that its chain of steps needs around a tile [pixel].
     targets
@@ -54,6 +64,7 @@ class _Work:
     numbers: Mapping[str, Any]
     grid: Grid
     halo: int
+    written: frozenset[str]
     targets: Mapping[str, tuple[ZarrTarget | FitsTarget, ...]] = field(default_factory=dict)
 
 
@@ -64,20 +75,10 @@ def _take_steps(work: _Work, window: Tile) -> Iterator[tuple[str, xr.DataArray]]
     """
     held: dict[str, xr.DataArray] = {}
     for number, one in enumerate(work.steps):
-        given: dict[str, Any] = {}
-        for name in one.inputs:
-            key = _name_input(one, name)
-            if key in NUMBERS:
-                given[name] = work.numbers[key]
-                continue
-            if key not in held:
-                held[key] = read_overlap(work.images[key], work.grid, window)
-            given[name] = held[key]
-        if one.numbers:
-            given["measured"] = {name: work.numbers[name] for name in one.numbers}
+        given = _give_inputs(work, one, window, held)
         made = one.step.function(**given, options=one.options)
         del given
-        later = {_name_input(two, name) for two in work.steps[number + 1 :] for name in two.inputs}
+        later = {_name_input(two, name) for two in work.steps[number + 1 :] for name in two.read}
         held = {name: image for name, image in held.items() if name in later}
         held.update({name: made[name] for name in one.step.outputs if name in later})
         for name in one.step.outputs:
@@ -86,18 +87,55 @@ def _take_steps(work: _Work, window: Tile) -> Iterator[tuple[str, xr.DataArray]]
                 made = made.drop_vars(name)
 
 
+def _give_inputs(
+    work: _Work, one: PlannedStep, window: Tile, held: dict[str, xr.DataArray]
+) -> dict[str, Any]:
+    """Return what a step's function takes, and hold what was read for it."""
+    given: dict[str, Any] = {}
+    for name in one.inputs:
+        key = _name_input(one, name)
+        if key in NUMBERS:
+            given[name] = work.numbers[key]
+        elif name in one.step.unread:
+            read = held.get(key)
+            given[name] = (
+                blank_overlap(work.images[key], work.grid, window)
+                if read is None
+                else blank_image(read)
+            )
+        else:
+            if key not in held:
+                held[key] = read_overlap(work.images[key], work.grid, window)
+            given[name] = held[key]
+    if one.numbers:
+        given["measured"] = {name: work.numbers[name] for name in one.numbers}
+    return given
+
+
 def _name_input(one: PlannedStep, name: str) -> str:
     """Return what a step's input is held under: a file may have the name of a product."""
     return f"input {name}" if name in one.step.sources else name
 
 
-def _work_on_tile(work: _Work, tile: Tile) -> None:
-    """Take a stage's steps on one tile, from reading to writing."""
+def _work_on_tile(work: _Work, tile: Tile) -> dict[str, float]:
+    """Take a stage's steps on one tile, from reading to writing; return the tallies."""
     window = tile.grow(work.halo, work.grid.shape)
+    tallied = {name: number for one in work.steps for name, number in one.step.tallies.items()}
+    tallies: dict[str, float] = {}
     for name, image in _take_steps(work, window):
+        if name not in work.targets and name not in tallied:
+            continue
         block = image.values[tile.within(window)]
         for target in work.targets.get(name, ()):
             target[tile.ys, tile.xs] = block
+        if name in tallied:
+            tallies[tallied[name]] = float(np.nansum(block, dtype=np.float64))
+    return tallies
+
+
+def _add_tallies(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Add the tallies of tiles."""
+    return {name: sum(part[name] for part in parts) for name in parts[0]} if parts else {}
 
 
 def run_stage(ready: Field, stage: Stage, runner: Runner) -> None:
@@ -107,11 +145,13 @@ def run_stage(ready: Field, stage: Stage, runner: Runner) -> None:
     images = _open_stage(ready, stage)
     numbers = _measure(ready, stage, images, runner)
     halo = _add_halos(stage, grid)
-    work = _Work(stage.steps, images, numbers, grid, halo)
-    targets = _create_targets(ready, work, runner)
+    side = choose_side(stage, ready.grids, runner.chunk)
+    work = _Work(stage.steps, images, numbers, grid, halo, stage.written)
+    targets = _create_targets(ready, work, runner, side)
     work = replace(work, targets=targets)
     title = ", ".join(one.name for one in stage.steps)
-    runner.run(title, _work_on_tile, work, list_tiles(grid.shape, runner.chunk))
+    tiles = list_tiles(grid.shape, side)
+    numbers |= runner.run(title, _work_on_tile, work, tiles, _add_tallies)
     _finish_steps(ready, stage, targets, numbers, monotonic() - started)
     logger.debug("%s: %.1f s", title, monotonic() - started)
 
@@ -137,7 +177,8 @@ def _measure(
     for one in stage.measuring:
         if one.step.reduce is not None:
             looked = tuple(images[_name_input(one, name)] for name in one.looks_at)
-            measurements[one.name] = Measurement(one.step.reduce(one.options), looked)
+            reduction = one.step.reduce(one.options, one.looks_at)
+            measurements[one.name] = Measurement(reduction, looked)
     numbers: dict[str, Any] = {}
     for found in run_reductions(measurements, runner).values():
         numbers.update(found)
@@ -156,7 +197,7 @@ def _add_halos(stage: Stage, grid: Grid) -> int:
 
 
 def _create_targets(
-    ready: Field, work: _Work, runner: Runner
+    ready: Field, work: _Work, runner: Runner, side: int
 ) -> dict[str, tuple[ZarrTarget | FitsTarget, ...]]:
     """Make room for a stage's products."""
     # What the steps label their products with shows on one pixel as well as on all.
@@ -167,10 +208,10 @@ def _create_targets(
     )
     targets: dict[str, tuple[ZarrTarget | FitsTarget, ...]] = {}
     for one in work.steps:
-        history = ready.list_history(one)
-        for name in one.outputs:
-            attrs = sample[name].attrs
-            stored = ready.store.create(name, attrs, shape, runner.chunk)
+        history = ready.list_history(one, work.numbers)
+        for name in (name for name in one.step.outputs if name in work.written):
+            attrs = {**sample[name].attrs, **ready.describe_resolution(name)}
+            stored = ready.store.create(name, attrs, shape, side)
             # Workers on other machines must not write one file together: it is exported later.
             if name not in ready.fits_names or runner.remote:
                 targets[name] = (stored,)
@@ -189,10 +230,14 @@ def _finish_steps(
     seconds: float,
 ) -> None:
     """Give a stage's products their names, and record its steps as finished: in this order."""
-    for name in (name for one in stage.steps for name in one.outputs):
-        for target in targets[name]:
+    for made in targets.values():
+        for target in made:
             target.finish()
-    measured = {name: numbers[name] for one in stage.steps for name in one.numbers}
+    measured = {
+        name: numbers[name]
+        for one in stage.steps
+        for name in (*one.numbers, *one.step.tallies.values())
+    }
     if measured:
         ready.store.write_numbers(measured)
     records = ready.store.read_records()
@@ -205,7 +250,7 @@ def _finish_steps(
                 for name in one.inputs
                 if name in one.step.sources
             },
-            "outputs": list(one.outputs),
+            "outputs": [name for name in one.step.outputs if name in targets],
             "fits": [name for name in one.outputs if len(targets[name]) > 1],
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "stage_seconds": round(seconds, 2),

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import sqrt
 
 from phangs_xr.engine.plan import Plan, PlannedStep
 from phangs_xr.engine.tiles import group_by_cell
-from phangs_xr.schema import GRIDS, PRODUCTS, GridName
+from phangs_xr.schema import GRIDS, PRODUCTS, SOURCES, GridName
+from phangs_xr.sky import Grid
+
+CELL = 100
+"""Sides of tiles are multiples of this [pixel]."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Steps on one grid that one pass over its tiles can take together."""
+    """Steps on one grid that one pass over its tiles can take together.
+
+    Attributes
+    ----------
+    steps
+        In order.
+    written
+        Their images that are written: what is kept, and what later stages take.
+    """
 
     steps: tuple[PlannedStep, ...]
+    written: frozenset[str] = frozenset()
 
     @property
     def grid(self) -> GridName:
@@ -30,7 +44,7 @@ class Stage:
 def find_cells(stage: Stage) -> dict[str, int]:
     """Return what the tiles of each of a stage's measuring steps begin at multiples of [pixel]."""
     return {
-        one.name: one.step.reduce(one.options).cell
+        one.name: one.step.reduce(one.options, one.looks_at).cell
         for one in stage.measuring
         if one.step.reduce is not None
     }
@@ -39,7 +53,7 @@ def find_cells(stage: Stage) -> dict[str, int]:
 def find_passes(stage: Stage) -> dict[str, int]:
     """Return the most passes that each of a stage's measuring steps can need."""
     return {
-        one.name: one.step.reduce(one.options).passes
+        one.name: one.step.reduce(one.options, one.looks_at).passes
         for one in stage.measuring
         if one.step.reduce is not None
     }
@@ -60,9 +74,7 @@ def list_stages(plan: Plan) -> list[Stage]:
     A step joins the current stage if all that it measures, and all that it takes from another
     grid, was made in earlier ones.
     """
-    made = {
-        name for one in plan.steps if one.done for name in (*one.step.outputs, *one.step.numbers)
-    }
+    made = {name for one in plan.steps if one.done for name in (*one.step.outputs, *one.step.found)}
     waiting = list(plan.pending)
     stages = []
     while waiting:
@@ -75,10 +87,38 @@ def list_stages(plan: Plan) -> list[Stage]:
             if one.step.grid == grid and _fits_stage(one, made, inside):
                 chosen.append(one)
                 inside |= {*one.step.outputs, *one.step.numbers}
-        stages.append(Stage(tuple(chosen)))
-        made |= inside
+        made |= inside | {name for one in chosen for name in one.step.tallies.values()}
         waiting = [one for one in waiting if one not in chosen]
+        later = {name for one in waiting for name in (*one.image_inputs, *one.looks_at)}
+        written = {
+            name
+            for one in chosen
+            for name in one.step.outputs
+            if name in one.outputs or name in later
+        }
+        stages.append(Stage(tuple(chosen), frozenset(written)))
     return stages
+
+
+def choose_side(stage: Stage, grids: Mapping[GridName, Grid], chunk: int) -> int:
+    """Return the side of a stage's tiles, and of the chunks it writes [pixel].
+
+    A tile's task reads no more of any image than a chunk: where a step reads images of smaller
+    pixels, its own tiles are smaller.
+    """
+    read = {_find_grid(one, name) for one in stage.steps for name in one.read if _is_image(name)}
+    areas = [grids[grid].pixel_area for grid in read if grid in grids]
+    own = grids[stage.grid].pixel_area
+    ratio = min((sqrt(area / own) for area in areas), default=1.0)
+    return chunk if ratio >= 1 else max(int(chunk * ratio) // CELL, 1) * CELL
+
+
+def _is_image(name: str) -> bool:
+    return name in PRODUCTS or name in SOURCES
+
+
+def _find_grid(one: PlannedStep, name: str) -> GridName:
+    return (SOURCES if name in one.step.sources else PRODUCTS)[name].grid
 
 
 def _fits_stage(one: PlannedStep, made: set[str], inside: set[str]) -> bool:

@@ -15,6 +15,7 @@ from itertools import pairwise, product
 from math import lcm
 from typing import Any, overload
 
+import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -103,6 +104,24 @@ def read_overlap(image: xr.DataArray, target: Grid, window: Tile) -> xr.DataArra
     # Where they do not meet, one pixel still says what grid and unit the image has.
     ys, xs = (part if part.stop > part.start else slice(0, 1) for part in overlap)
     return image.isel(y=ys, x=xs).load()
+
+
+def blank_overlap(image: xr.DataArray, target: Grid, window: Tile) -> xr.DataArray:
+    """Return what `read_overlap` does with zeros for pixels, of another grid one: nothing is read.
+
+    Parameters
+    ----------
+    image, target, window
+        As for `read_overlap`.
+    """
+    one = window if is_one_grid(target, get_grid(image)) else Tile(slice(0, 1), slice(0, 1))
+    return blank_image(image.isel(y=one.ys, x=one.xs))
+
+
+def blank_image(image: xr.DataArray) -> xr.DataArray:
+    """Return an image with zeros for pixels, which are not read."""
+    zeros = np.broadcast_to(np.zeros((), dtype=image.dtype), image.shape)
+    return xr.DataArray(zeros, image.coords, image.dims, image.name, image.attrs)
 
 
 @dataclass(frozen=True)

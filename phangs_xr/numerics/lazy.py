@@ -177,14 +177,16 @@ def map_tiles(
     dtype
         Of the result; the source's if None.
     **parameters
-        Plain values.
+        As for `map_pixels`.
     """
+    parameters = {name: _unwrap_number(value) for name, value in parameters.items()}
     dtype = np.dtype(dtype or source.dtype)
     target, origin = get_grid(like), get_grid(source)
-    run = partial(_run_tile, kernel, dtype=dtype, parameters=parameters)
-    if not _is_lazy([source, like], {}):
+    run = partial(_run_tile, kernel, dtype=dtype)
+    if not _is_lazy([source, like], parameters):
         window = find_overlap(target, origin, pad)
-        return _label_like(like, run(source.data[window], origin.window(*window), target), dtype)
+        pieces = source.data[window], origin.window(*window), target
+        return _label_like(like, run(*pieces, parameters=parameters), dtype)
     import dask.array as da
 
     pixels = source.data if is_chunked(source) else da.from_array(source.data, chunks=-1)
@@ -198,7 +200,8 @@ def map_tiles(
             needed = _rechunk(pixels[window], -1).to_delayed()
             # An empty window has no chunk to depend on.
             piece = needed.ravel()[0] if needed.size else np.empty((0, 0), source.dtype)
-            made = delayed(run, pure=True)(piece, origin.window(*window), tile)
+            call = delayed(run, pure=True)
+            made = call(piece, origin.window(*window), tile, parameters=parameters)
             row.append(da.from_delayed(made, tile.shape, dtype=dtype))
         rows.append(row)
     return _label_like(like, da.block(rows), dtype)
@@ -223,24 +226,27 @@ def reduce_images(reduction: Reduction, *images: xr.DataArray) -> Any:
     return _reduce_lazily(reduction, images)
 
 
-def label_number(value: Any, name: str, units: str) -> xr.DataArray:
-    """Return one measured number as a 0-d labelled array, lazy if the number is."""
+def label_number(
+    value: Any, name: str, units: str, dims: tuple[str, ...] = (), shape: tuple[int, ...] = ()
+) -> xr.DataArray:
+    """Return a measured number, or small array, as a labelled one, lazy if the number is."""
     if isinstance(value, Delayed):
         import dask.array as da
 
-        return xr.DataArray(
-            da.from_delayed(value, (), dtype=float), name=name, attrs={"units": units}
-        )
-    return xr.DataArray(np.float64(value), name=name, attrs={"units": units})
+        value = da.from_delayed(value, shape, dtype=float)
+    else:
+        value = np.asarray(value, dtype=np.float64)
+    return xr.DataArray(value, dims=dims, name=name, attrs={"units": units})
 
 
 def _unwrap_number(value: Any) -> Any:
     """Return a labelled number as a plain float (a 0-d array would make float32 images float64)."""
     if not isinstance(value, xr.DataArray):
         return value
+    plain: Callable[[Any], Any] = np.asarray if value.ndim else float
     if is_chunked(value):
-        return delayed(float, pure=True)(value.data.to_delayed().item())
-    return float(value)
+        return delayed(plain, pure=True)(value.data.to_delayed().item())
+    return plain(value)
 
 
 def _is_lazy(images: Sequence[xr.DataArray], parameters: dict[str, Any]) -> bool:

@@ -33,6 +33,15 @@ def label_product(image: xr.DataArray, name: str, step: str, **extra: Any) -> xr
     return image.rename(name).assign_attrs(attrs)
 
 
+def keep_curve(image: xr.DataArray) -> dict[str, Any]:
+    """Return the attributes that say which filter an image was taken through.
+
+    They are `curve`, `pivot` [Å] and `rectangular_width` [Å], as far as there are such.
+    """
+    kept = ("curve", "pivot", "rectangular_width")
+    return {name: image.attrs[name] for name in kept if name in image.attrs}
+
+
 def require_units(image: xr.DataArray, name: str, file: str = "") -> None:
     """Refuse an image whose unit is not that of the product it is given as.
 

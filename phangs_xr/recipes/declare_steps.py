@@ -5,7 +5,20 @@ A recipe (`barnes2023`, …) names those it is made of.
 
 from phangs_xr import steps
 from phangs_xr.photometry.curves import measure_rectangular_width
+from phangs_xr.photometry.extinction import suggest_ebv
 from phangs_xr.recipes.step import Step
+from phangs_xr.schema import BANDS
+
+
+def _name_bands(before: str = "", after: str = "") -> tuple[str, ...]:
+    """Return what is made of each band alike."""
+    return tuple(f"{before}{band}{after}" for band in BANDS)
+
+
+def _pair_bands(made: str, taken: str) -> dict[str, tuple[str, ...]]:
+    """Return which input each band's output is made with; `*` stands for the band."""
+    return {made.replace("*", band): (taken.replace("*", band),) for band in BANDS}
+
 
 LOAD = Step(
     steps.load,
@@ -60,7 +73,7 @@ LOAD_NEBULAE = Step(
     judge=steps.judge_mask,
 )
 
-REGRID_MUSE = Step(steps.regrid_muse, steps.RegridMuse, ("musehalpha_regrid",))
+REGRID_MUSE = Step(steps.regrid_muse, steps.RegridMuse, ("musehalpha_regrid",), unread=("narrow",))
 
 SMOOTH_HST = Step(
     steps.smooth_hst,
@@ -133,4 +146,146 @@ REMOVE_COSMIC_RAYS = Step(
     numbers=("sky_median", "sky_std", "sources", "cosmic_rays"),
     find_halo=steps.find_remove_cosmic_rays_halo,
     summary="cosmic rays: {cosmic_rays} of {sources:.0f} sources",
+)
+
+LOAD_WEIGHTS = Step(
+    steps.load_weights,
+    steps.LoadWeights,
+    _name_bands(after="_weight"),
+    sources=(*BANDS, *_name_bands(after="_weight")),
+    unread=BANDS,
+    check=steps.check_load_weights,
+)
+
+ESTIMATE_ERRORS = Step(
+    steps.estimate_errors,
+    steps.EstimateErrors,
+    _name_bands(after="_err"),
+    only_with=_pair_bands("*_err", "*"),
+    reduce=steps.reduce_to_pixel_noise,
+    measures=steps.needs_pixel_noise,
+    looks_at=(*BANDS, *_name_bands(after="_weight")),
+    numbers=("pixel_noise_ratio", "pixel_noise"),
+    check=steps.check_estimate_errors,
+)
+
+FIND_FOOTPRINT = Step(
+    steps.find_footprint,
+    steps.FindFootprint,
+    ("footprint",),
+    sources=("narrow",),
+    reduce=steps.reduce_to_box,
+    looks_at=("narrow",),
+    numbers=("data_box",),
+    find_halo=steps.find_footprint_halo,
+)
+
+CALIBRATE_BANDS = Step(
+    steps.calibrate_bands,
+    steps.CalibrateBands,
+    (*_name_bands(after="_flux"), *_name_bands(after="_flux_err")),
+    only_with=_pair_bands("*_flux", "*") | _pair_bands("*_flux_err", "*_err"),
+    check=steps.check_calibrate_bands,
+)
+
+LOAD_MUSE_BANDS = Step(
+    steps.load_muse_bands,
+    steps.LoadMuseBands,
+    _name_bands("muse_", "_flux"),
+    grid="muse",
+    sources=(*_name_bands("muse_"), *BANDS),
+    only_with=_pair_bands("muse_*_flux", "muse_*"),
+    unread=BANDS,
+    check=steps.check_load_muse_bands,
+)
+
+MATCH_BANDS = Step(
+    steps.match_bands,
+    steps.MatchBands,
+    _name_bands(after="_on_muse"),
+    grid="muse",
+    only_with=_pair_bands("*_on_muse", "*_flux"),
+    unread=("muse_narrow_flux",),
+    find_halo=steps.find_match_bands_halo,
+    check=steps.check_match_bands,
+    resolutions={"muse_fwhm": "muse"},
+)
+
+SUBTRACT_SKY = Step(
+    steps.subtract_sky,
+    steps.SubtractSky,
+    _name_bands(after="_skysub"),
+    only_with=_pair_bands("*_skysub", "*_flux"),
+    reduce=steps.reduce_to_backgrounds,
+    looks_at=(*_name_bands(after="_on_muse"), *_name_bands("muse_", "_flux"), "star_mask"),
+    unread=(*_name_bands(after="_on_muse"), *_name_bands("muse_", "_flux"), "star_mask"),
+    numbers=("sky_slope", "sky_intercept", "sky_points", "sky_histogram"),
+    judge=steps.judge_backgrounds,
+)
+
+CORRECT_EXTINCTION = Step(
+    steps.correct_extinction,
+    steps.CorrectExtinction,
+    (*_name_bands(after="_bgcorr"), *_name_bands(after="_bgcorr_err")),
+    only_with=_pair_bands("*_bgcorr", "*_skysub") | _pair_bands("*_bgcorr_err", "*_flux_err"),
+    asked={"ebv": suggest_ebv},
+)
+
+CORRECT_MUSE_EXTINCTION = Step(
+    steps.correct_muse_extinction,
+    steps.CorrectMuseExtinction,
+    _name_bands("muse_", "_corrected"),
+    grid="muse",
+    only_with=_pair_bands("muse_*_corrected", "muse_*_flux"),
+    shared={"ebv": "correct_extinction"},
+)
+
+SUBTRACT_LOG_CONTINUUM = Step(
+    steps.subtract_log_continuum,
+    steps.SubtractLogContinuum,
+    ("hst_cont", "hst_contsub", "hst_contsub_err", "unsubtracted_mask"),
+    tallies={"unsubtracted_mask": "unsubtracted"},
+    check=steps.check_subtract_log_continuum,
+    summary="pixels whose continuum counts as 0: {unsubtracted:.0f}",
+)
+
+SUBTRACT_MUSE_CONTINUUM = Step(
+    steps.subtract_muse_continuum, steps.SubtractMuseContinuum, ("muse_contsub",), grid="muse"
+)
+
+CORRECT_NII = Step(
+    steps.correct_nii,
+    steps.CorrectNii,
+    ("hst_ha", "hst_ha_err"),
+    reduce=steps.reduce_to_nii,
+    looks_at=("muse_contsub", "musehalpha", "star_mask"),
+    unread=("muse_contsub", "musehalpha", "star_mask"),
+    numbers=(
+        "nii_slope",
+        "nii_intercept",
+        "nii_slope_equal_number",
+        "nii_points",
+        "nii_histogram",
+    ),
+    summary="MUSE's narrow band = {nii_slope:.4f} x H-alpha {nii_intercept:+.2f}: [NII]",
+    judge=steps.judge_nii,
+)
+
+CORRECT_MUSE_NII = Step(
+    steps.correct_muse_nii, steps.CorrectMuseNii, ("muse_contsub_ha",), grid="muse"
+)
+
+DIVIDE_BY_AREA = Step(
+    steps.divide_by_area,
+    steps.DivideByArea,
+    ("hst_ha_as2", "hst_ha_err_as2"),
+    only_with={"hst_ha_err_as2": ("hst_ha_err",)},
+)
+
+DIVIDE_MUSE_BY_AREA = Step(
+    steps.divide_muse_by_area,
+    steps.DivideMuseByArea,
+    ("muse_ha_as2", "muse_contsub_ha_as2"),
+    grid="muse",
+    only_with={"muse_contsub_ha_as2": ("muse_contsub_ha",)},
 )

@@ -27,6 +27,10 @@ Images = Mapping[str, xr.DataArray]
 Columns = Callable[[Any, Any], float]
 
 
+def _measure_always(options: Any, given: Collection[str]) -> bool:
+    return True
+
+
 def _reach_nothing(options: Any, grid: Grid) -> int:
     return 0
 
@@ -59,13 +63,21 @@ class Step:
     only_with
         Outputs that are made only if all these optional inputs are there, by output.
     reduce
-        From the options, the reduction that measures what `measured` hands to the function.
+        From the options and the names of the images it is given, the reduction that measures what
+        `measured` hands to the function.
+    measures
+        From the options and the inputs there are, whether anything must be measured.
+    unread
+        Inputs of which the function needs grid and attributes only: their pixels are not read, and
+        are zeros to it, once everything is measured. One on another grid than `grid` is one pixel.
     looks_at
         Those of the inputs the reduction is given, in this order, all on one grid, which need not
         be `grid`; optional ones are left out where they are missing. Without the first of them
         nothing is measured.
     numbers
         What the reduction finds, as named in the store's `/fits`.
+    tallies
+        Numbers that are sums over an output, a mask, by the output's name.
     find_halo
         From the options and the grid, how far a pixel can depend on others once everything is
         measured [pixel]: at least the depths of the function's calls of `map_halo`, of those in a
@@ -76,6 +88,10 @@ class Step:
     resolutions
         Options that the name of an input file gives where the configuration does not, a FWHM
         [arcsec], by option. Without either the step cannot be taken.
+    shared
+        Options that are those of another step where they are not given, by option: its name.
+    asked
+        Options that must be given: by option, what the user is told, from the galaxy's name.
     curves
         Options that may be given as a file of two columns instead: by the key of the
         configuration, the option and the function that finds its value from the columns.
@@ -91,12 +107,17 @@ class Step:
     grid: GridName = "hst"
     sources: tuple[str, ...] = ()
     only_with: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    reduce: Callable[[Any], Reduction] | None = None
+    reduce: Callable[[Any, tuple[str, ...]], Reduction] | None = None
+    measures: Callable[[Any, Collection[str]], bool] = _measure_always
+    unread: tuple[str, ...] = ()
     looks_at: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
+    tallies: Mapping[str, str] = field(default_factory=dict)
     find_halo: Callable[[Any, Grid], int] = _reach_nothing
     check: Callable[[Any, Images], Iterable[str]] = _check_nothing
     resolutions: Mapping[str, str] = field(default_factory=dict)
+    shared: Mapping[str, str] = field(default_factory=dict)
+    asked: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
     curves: Mapping[str, tuple[str, Columns]] = field(default_factory=dict)
     summary: str = ""
     judge: Callable[[Mapping[str, Any]], Iterable[str]] = _judge_nothing
@@ -121,8 +142,15 @@ class Step:
         """The products and numbers of other steps that it takes, optional ones too."""
         return tuple(name for name in self.inputs if name not in self.sources)
 
-    def list_looked_at(self, given: Collection[str]) -> tuple[str, ...]:
+    @property
+    def found(self) -> tuple[str, ...]:
+        """All the numbers it finds, measured first or counted on the way."""
+        return (*self.numbers, *self.tallies.values())
+
+    def list_looked_at(self, given: Collection[str], options: Any = None) -> tuple[str, ...]:
         """Return the images that are measured first, of these of its inputs."""
+        if not self.measures(options, given):
+            return ()
         found = tuple(name for name in self.looks_at if name in given)
         return found if found[:1] == self.looks_at[:1] else ()
 
@@ -147,7 +175,7 @@ class Step:
 
     def summarize(self, numbers: Mapping[str, Any]) -> str:
         """Return the line that ends a run, "" if not all of its numbers are known."""
-        if not self.summary or not set(self.numbers) <= set(numbers):
+        if not self.summary or not set(self.found) <= set(numbers):
             return ""
         values = {
             name: value if np.ndim(value) == 0 else len(value) for name, value in numbers.items()
@@ -160,7 +188,7 @@ def judge_numbers(steps: Iterable[Step], numbers: Mapping[str, Any]) -> list[str
     return [
         remark
         for step in steps
-        if step.numbers and set(step.numbers) <= set(numbers)
+        if step.found and set(step.found) <= set(numbers)
         for remark in step.judge(numbers)
     ]
 
@@ -181,6 +209,9 @@ class Recipe:
         The products that become FITS files unless the configuration says otherwise.
     options
         Defaults of this recipe where they are not those of the step, by step and option.
+    products
+        What is kept in the store unless the configuration says otherwise; all that is made if None.
+        What only a later step takes is not kept longer than it must be.
     """
 
     name: str
@@ -188,10 +219,11 @@ class Recipe:
     steps: tuple[Step, ...]
     fits: tuple[str, ...]
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    products: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         """Refuse steps that do not fit together: that is the recipe's fault, not a user's."""
-        makers = [name for step in self.steps for name in (*step.outputs, *step.numbers)]
+        makers = [name for step in self.steps for name in (*step.outputs, *step.found)]
         twice = {name for name in makers if makers.count(name) > 1}
         lost = {
             f"{step.name} takes {name}"
@@ -206,6 +238,8 @@ class Recipe:
             if name not in step.inputs
         }
         strange = (set(self.fits) - set(makers)) | (set(self.options) - self.names)
+        strange |= set(self.products or ()) - set(makers)
+        strange |= set(self.fits) - set(makers if self.products is None else self.products)
         if twice or lost or strange:
             message = (
                 f"recipe {self.name}: made twice: {sorted(twice)}; made by no step: "

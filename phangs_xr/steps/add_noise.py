@@ -51,7 +51,7 @@ class AskNoise:
         return {self.name: values.select(high=np.nextafter(5 * first, -np.inf)).find_mad_std()}
 
 
-def reduce_to_noise(options: AddNoise) -> AskTogether:
+def reduce_to_noise(options: AddNoise, names: tuple[str, ...] = ()) -> AskTogether:
     """Return the reduction of both anchored images to their noise levels."""
     return AskTogether(
         (

@@ -4,23 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from phangs_xr.errors import InputError
 from phangs_xr.numerics.lazy import map_pixels
 from phangs_xr.photometry.labels import label_product, require_products, require_units
 
 
 @dataclass(frozen=True)
 class ExtractMuse:
-    """Options of `extract_muse`: there are none."""
+    """Options of `extract_muse`.
+
+    Attributes
+    ----------
+    zeros
+        What exact zeros are: "data" as the recipe of 2023 has it, or "missing", as the files mean
+        them.
+    """
+
+    zeros: Literal["data", "missing"] = "data"
+
+    def __post_init__(self) -> None:
+        """Refuse another meaning."""
+        if self.zeros not in ("data", "missing"):
+            message = f"extract_muse: zeros should be data or missing, found {self.zeros!r}"
+            raise InputError(message)
 
 
-def keep_values(flux: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return the values, infinities made NaN; the caller's dtype makes them float32."""
-    return np.where(np.isfinite(flux), flux, np.nan)
+def keep_values(flux: NDArray[np.floating], *, zeros: bool) -> NDArray[np.floating]:
+    """Return the values, infinities and, unless they are data, zeros made NaN."""
+    known = np.isfinite(flux)
+    return np.where(known if zeros else known & (flux != 0), flux, np.nan)
 
 
 def check_inputs(options: ExtractMuse, images: Mapping[str, xr.DataArray]) -> Iterable[str]:
@@ -39,7 +57,7 @@ def extract_muse(muse: xr.DataArray, *, options: ExtractMuse | None = None) -> x
         Extension HA6562_FLUX of a MAPS file, opened with the FITS engine
         [1e-20 erg/s/cm² per spaxel].
     options
-        None to choose from.
+        What zeros are; the default if None.
 
     Returns
     -------
@@ -52,5 +70,6 @@ def extract_muse(muse: xr.DataArray, *, options: ExtractMuse | None = None) -> x
         If the unit is another.
     """
     require_products(musehalpha=muse)
-    flux = map_pixels(keep_values, muse, dtype=np.float32)
+    zeros = (options or ExtractMuse()).zeros == "data"
+    flux = map_pixels(keep_values, muse, dtype=np.float32, zeros=zeros)
     return xr.Dataset({"musehalpha": label_product(flux, "musehalpha", "extract_muse")})

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from phangs_xr.errors import LARGEST, InputError, require_between
 from phangs_xr.numerics.holes import HALO, fill_below
 from phangs_xr.numerics.lazy import label_number, map_halo, map_pixels, reduce_images
+from phangs_xr.numerics.pair_counts import HISTOGRAM_EDGES, count_pairs
 from phangs_xr.numerics.reductions import Block
 from phangs_xr.numerics.statistics import AskDistribution, DistributionState
 from phangs_xr.numerics.value_counts import Numbers, Values
@@ -35,10 +36,6 @@ CELL = 100
 ROUNDING = 1e-12
 """Share of a sum of squares that rounding may leave of it where nothing varies: what varies by a
 millionth of its values leaves more."""
-
-HISTOGRAM_EDGES = 10 * np.sinh(np.arange(-6.0, 13.05, 0.1))
-"""Bin edges of the 2-D histogram [1e-20 erg/s/cm² per pixel]: linear near zero, then logarithmic,
-±2000 on the negative and 2 million on the positive side."""
 
 SUMS = ("x", "y", "xx", "xy", "yy", "n")
 
@@ -211,7 +208,7 @@ class ReduceToLine:
         return AskDistribution(AskNegatives(line["slope"], line["intercept"]), moments=True)
 
 
-def reduce_to_line(options: FitAnchor) -> ReduceToLine:
+def reduce_to_line(options: FitAnchor, names: tuple[str, ...] = ()) -> ReduceToLine:
     """Return the reduction of `halpha_smoothed`, `musehalpha_regrid`, `halpha` to the fit."""
     return ReduceToLine()
 
@@ -223,20 +220,6 @@ def judge_line(numbers: Mapping[str, Any]) -> Iterator[str]:
             f"smoothed HST falls where MUSE rises (slope {numbers['slope']:.4g}): anchoring is "
             f"meaningless here, check that both images show one line of one field"
         )
-
-
-def count_pairs(x: Image, y: Image) -> NDArray[np.int64]:
-    """Return the 2-D histogram of pixels finite in both: rows y, columns x."""
-    # One bin more at each end takes what lies beyond the edges.
-    size = HISTOGRAM_EDGES.size + 1
-    counts = np.zeros(size * size, dtype=np.int64)
-    for start in range(0, len(x), CELL):
-        strips = [image[start : start + CELL] for image in (y, x)]
-        present = np.isfinite(strips[0]) & np.isfinite(strips[1])
-        bins = (np.floor((np.arcsinh(strip[present] / 10) + 6) * 10) for strip in strips)
-        row, column = (np.clip(place + 1, 0, size - 1) for place in bins)
-        counts += np.bincount((row * size + column).astype(np.intp), minlength=counts.size)
-    return counts.reshape(size, size)[1:-1, 1:-1]
 
 
 def find_halo(options: FitAnchor, grid: Grid) -> int:

@@ -61,7 +61,7 @@ class ReduceToOutside:
         return {"zero_is_outside": float(not state)}
 
 
-def reduce_to_outside(options: LoadNebulae) -> ReduceToOutside:
+def reduce_to_outside(options: LoadNebulae, names: tuple[str, ...] = ()) -> ReduceToOutside:
     """Return the reduction of the nebula mask to whether 0 is outside."""
     return ReduceToOutside()
 

@@ -216,7 +216,9 @@ class ReduceToCosmicRays:
         }
 
 
-def reduce_to_cosmic_rays(options: RemoveCosmicRays) -> ReduceToCosmicRays:
+def reduce_to_cosmic_rays(
+    options: RemoveCosmicRays, names: tuple[str, ...] = ()
+) -> ReduceToCosmicRays:
     """Return the reduction of `diff_anchored` to its cosmic rays."""
     return ReduceToCosmicRays(options)
 

@@ -226,7 +226,9 @@ class ReduceToBackground:
         return dict(state.numbers or {})
 
 
-def reduce_to_background(options: SubtractBackground) -> ReduceToBackground:
+def reduce_to_background(
+    options: SubtractBackground, names: tuple[str, ...] = ()
+) -> ReduceToBackground:
     """Return the reduction of `halpha` to its background."""
     return ReduceToBackground(options)
 

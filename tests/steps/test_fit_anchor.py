@@ -10,8 +10,8 @@ from astropy.stats import mad_std
 import phangs_xr
 from phangs_xr.errors import InputError
 from phangs_xr.numerics.lazy import reduce_images
+from phangs_xr.numerics.pair_counts import HISTOGRAM_EDGES
 from phangs_xr.steps import FitAnchor, reduce_to_line
-from phangs_xr.steps.fit_anchor import HISTOGRAM_EDGES
 from tests import plain
 from tests.images import chunk_image, make_flux
 

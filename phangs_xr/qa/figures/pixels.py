@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
+from phangs_xr.numerics.pair_counts import HISTOGRAM_EDGES
 from phangs_xr.qa.figures.format_numbers import format_number, format_tick
 from phangs_xr.qa.figures.style import (
     BLACK,
@@ -27,7 +28,6 @@ from phangs_xr.qa.figures.style import (
 from phangs_xr.qa.measure.noise import Noise, fit_noises
 from phangs_xr.qa.measure.overviews import COUNTED, Overview, PixelHistogram, reduce_field
 from phangs_xr.qa.measure.products import find_number, get_node
-from phangs_xr.steps.fit_anchor import HISTOGRAM_EDGES
 
 TITLES = {
     "halpha": "raw",

@@ -1,0 +1,187 @@
+"""Say how far each pixel of HST's bands can be off: by its weight, or by how the sky scatters.
+
+The error is one standard deviation of a single pixel as it is in the image. Drizzling correlates
+neighbours: single pixels scatter less than 1/sqrt(weight), while sums over many scatter as the
+weights say. The ratio of the two is measured where there is sky (`phangs_xr.numerics.pixel_noise`),
+so that either can be had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from phangs_xr.errors import InputError, require_between
+from phangs_xr.numerics.lazy import map_pixels, reduce_images
+from phangs_xr.numerics.pixel_noise import MeasurePixelNoise
+from phangs_xr.numerics.statistics import AskTogether
+from phangs_xr.photometry.labels import label_product, require_products
+from phangs_xr.schema import BANDS
+
+Image = NDArray[np.floating]
+
+PixelNoise = Literal["weights", "measured"]
+
+NAMES = (*BANDS, *(f"{band}_weight" for band in BANDS))
+
+
+@dataclass(frozen=True)
+class EstimateErrors:
+    """Options of `estimate_errors`.
+
+    Attributes
+    ----------
+    pixel_noise
+        "weights": 1/sqrt(weight) as it stands, as published. "measured": that times the measured
+        ratio of the scatter of single pixels to it.
+    assumed_ratio
+        That ratio where there are no weights to measure it against: what a Gaussian kernel of
+        pixfrac 1 gives, as PHANGS-HST was drizzled.
+    """
+
+    pixel_noise: PixelNoise = "weights"
+    assumed_ratio: float = 0.73
+
+    def __post_init__(self) -> None:
+        """Refuse another way, and ratios that are none."""
+        if self.pixel_noise not in get_args(PixelNoise):
+            message = (
+                f"estimate_errors: pixel_noise should be one of {', '.join(get_args(PixelNoise))}, "
+                f"found {self.pixel_noise!r}: correct it"
+            )
+            raise InputError(message)
+        require_between("estimate_errors", self, assumed_ratio=(0.01, 1, "ratio"))
+
+
+def find_error(weight: Image, image: Image, *, ratio: float) -> Image:
+    """Return ratio/sqrt(weight), NaN where the image is or where the weight is not positive."""
+    known = (weight > 0) & ~np.isnan(image)
+    return ratio / np.sqrt(weight, out=np.full_like(weight, np.nan), where=known)
+
+
+def spread_error(image: Image, *, noise: float) -> Image:
+    """Return one error everywhere, NaN where the image is."""
+    return np.where(np.isnan(image), np.nan, noise)
+
+
+@dataclass(frozen=True)
+class _ByBand:
+    """The noise of one band, under its name."""
+
+    band: str
+    measure: MeasurePixelNoise
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.measure, name)
+
+    def finish(self, state: Any) -> dict[str, float]:
+        return {self.band: self.measure.finish(state)}
+
+
+@dataclass(frozen=True)
+class ReduceToNoise(AskTogether):
+    """Reduce bands and their weights to the noise of their pixels."""
+
+    weighted: tuple[str, ...] = ()
+    assumed_ratio: float = 0.73
+
+    def finish(self, state: tuple[Any, ...]) -> dict[str, Any]:
+        """Return `pixel_noise_ratio` and `pixel_noise`, NaN where not measured."""
+        found = super().finish(state)
+        ratio = [
+            found.get(band, np.nan) if band in self.weighted else self.assumed_ratio
+            for band in BANDS
+        ]
+        noise = [np.nan if band in self.weighted else found.get(band, np.nan) for band in BANDS]
+        return {"pixel_noise_ratio": np.array(ratio), "pixel_noise": np.array(noise)}
+
+
+def reduce_to_noise(options: EstimateErrors, names: tuple[str, ...] = NAMES) -> ReduceToNoise:
+    """Return the reduction of the images of these names, in this order, to their noise."""
+    parts = []
+    weighted = tuple(band for band in BANDS if f"{band}_weight" in names)
+    for band in BANDS:
+        if band in names:
+            own = (band, f"{band}_weight") if band in weighted else (band,)
+            places = tuple(names.index(name) for name in own)
+            parts.append((places, _ByBand(band, MeasurePixelNoise(band in weighted))))
+    return ReduceToNoise(tuple(parts), weighted, options.assumed_ratio)
+
+
+def needs_measuring(options: EstimateErrors, given: Collection[str]) -> bool:
+    """Tell whether anything must be measured: the ratio is wanted, or a band has no weight."""
+    lacking = any(f"{band}_weight" not in given for band in BANDS if band in given)
+    return options.pixel_noise == "measured" or lacking
+
+
+def check_inputs(options: EstimateErrors, images: Mapping[str, xr.DataArray]) -> Iterator[str]:
+    """Say which bands have no weight."""
+    for band in BANDS:
+        if band in images and f"{band}_weight" not in images:
+            yield f"{band} has no weight: its noise is measured where there is sky"
+
+
+def estimate_errors(
+    narrow: xr.DataArray,
+    continuum1: xr.DataArray,
+    continuum2: xr.DataArray | None = None,
+    narrow_weight: xr.DataArray | None = None,
+    continuum1_weight: xr.DataArray | None = None,
+    continuum2_weight: xr.DataArray | None = None,
+    *,
+    measured: Mapping[str, Any] | None = None,
+    options: EstimateErrors | None = None,
+) -> xr.Dataset:
+    """Estimate the error of each pixel of HST's bands.
+
+    Parameters
+    ----------
+    narrow, continuum1, continuum2
+        Images on one grid [electron / s], NaN where there are no data.
+    narrow_weight, continuum1_weight, continuum2_weight
+        Their inverse variances [s² electron⁻²]; the noise of a band without is one number,
+        measured.
+    measured
+        The numbers of `reduce_to_noise`, when known; measured from the whole images if None and
+        needed.
+    options
+        What a pixel's error is; the default if None.
+
+    Returns
+    -------
+    xr.Dataset
+        `narrow_err`, `continuum1_err` and, if given, `continuum2_err` [electron / s], NaN where the
+        band is, and where its weight is not positive.
+
+    Raises
+    ------
+    GridError
+        If the images are not on one grid.
+    InputError
+        If a unit is another.
+    """
+    options = options or EstimateErrors()
+    given = (narrow, continuum1, continuum2, narrow_weight, continuum1_weight, continuum2_weight)
+    images = {name: one for name, one in zip(NAMES, given, strict=True) if one is not None}
+    require_products(**images)
+    if measured is None and needs_measuring(options, images):
+        measured = reduce_images(reduce_to_noise(options, tuple(images)), *images.values())
+    errors = {}
+    for number, band in enumerate(band for band in BANDS if band in images):
+        image, weight = images[band], images.get(f"{band}_weight")
+        if weight is None:
+            noise = measured["pixel_noise"][number] if measured is not None else np.nan
+            error = map_pixels(spread_error, image, noise=noise)
+        else:
+            wanted = options.pixel_noise == "measured" and measured is not None
+            ratio = measured["pixel_noise_ratio"][number] if wanted and measured else 1.0
+            error = map_pixels(find_error, weight, image, ratio=ratio)
+        name = f"{band}_err"
+        units = image.attrs["units"]
+        errors[name] = label_product(error, name, "estimate_errors", units=units)
+    return xr.Dataset(errors)

@@ -78,7 +78,7 @@ def _take_steps(work: _Work, window: Tile) -> Iterator[tuple[str, xr.DataArray]]
         given = _give_inputs(work, one, window, held)
         made = one.step.function(**given, options=one.options)
         del given
-        later = {_name_input(two, name) for two in work.steps[number + 1 :] for name in two.read}
+        later = {_name_input(two, name) for two in work.steps[number + 1 :] for name in two.inputs}
         held = {name: image for name, image in held.items() if name in later}
         held.update({name: made[name] for name in one.step.outputs if name in later})
         for name in one.step.outputs:

@@ -31,7 +31,7 @@ from phangs_xr.qa.figures.nebula_table import tabulate_nebulae
 from phangs_xr.qa.figures.sky_axes import OffsetPlane, place_on_sky
 from phangs_xr.qa.figures.style import FLUX_MAP, SKY_COLOUR
 from phangs_xr.qa.measure.overviews import average_image, reduce_image
-from phangs_xr.qa.measure.products import find_product, get_node, has_product
+from phangs_xr.qa.measure.products import find_best, find_plain, find_product, get_node, has_product
 from phangs_xr.qa.measure.trace_outlines import trace_outlines
 from phangs_xr.schema import PRODUCTS
 from phangs_xr.sky.grid import get_grid
@@ -49,8 +49,6 @@ STRETCHES: dict[str, BaseStretch] = {
     "logarithm": LogStretch(1000.0),
 }
 """Ways from the share of a map's range (0 to 1) to that of the colours."""
-
-PRODUCT = "anchored"
 
 _REACH = 0.5
 """Distance from a nebula's centre at which a tap still means it [arcsec]."""
@@ -78,7 +76,7 @@ class Views:
     @cached_property
     def plane(self) -> OffsetPlane:
         """Where all of them lie."""
-        return OffsetPlane(get_grid(find_product(self.field, "halpha")))
+        return OffsetPlane(get_grid(find_plain(self.field)))
 
     @cached_property
     def places(self) -> tuple[Line, Line]:
@@ -221,7 +219,7 @@ def build_app(tree: xr.DataTree) -> Any:
     nebulae = get_node(tree, "nebulae")
     views = Views(tree, nebulae)
     names = {f"{PRODUCTS[name].long_name} ({name})": name for name in views.names}
-    first = PRODUCT if PRODUCT in views.names else "halpha"
+    first = find_best(views.field)
     product = pn.widgets.Select(label="Product", options=names, value=first, width=420)
     stretch = pn.widgets.Select(label="Stretch", options=list(STRETCHES), value="asinh", width=160)
     chosen = pn.widgets.TextInput(label="Nebulae (IDs, separated by commas)", width=300)
@@ -258,9 +256,10 @@ def require_panel() -> Any:
 
 def _link_fluxes(pn: Any, views: Views, chosen: Any) -> Any:
     """Put the flux figures beside the map: what is chosen here is chosen there, and back."""
-    table = tabulate_nebulae(views.field, views.nebulae, PRODUCT)
-    fluxes = draw_fluxes(table, PRODUCT, find_flux_limits(table, PRODUCT))
-    ratios = plot_ratio_by_flux(views.field, views.nebulae, product=PRODUCT, table=table)
+    best = find_best(views.field)
+    table = tabulate_nebulae(views.field, views.nebulae, best)
+    fluxes = draw_fluxes(table, best, find_flux_limits(table))
+    ratios = plot_ratio_by_flux(views.field, views.nebulae, product=best, table=table)
     sources: list[Any] = []
     overlays = []
 
@@ -341,7 +340,7 @@ def serve_app(tree: xr.DataTree, *, port: int = 0, show: bool = True) -> None:
         If Panel is not installed, or the field has no `halpha`.
     """
     pn = require_panel()
-    find_product(tree, "halpha")
+    find_plain(tree)
     hv.extension("bokeh", logo=False)
     title = f"phangs_xr: {tree.attrs.get('galaxy', 'field')}"
 

@@ -19,7 +19,7 @@ from phangs_xr.qa.measure.nebulae import NebulaPlan, plan_nebulae
 from phangs_xr.qa.measure.noise import fit_noises
 from phangs_xr.qa.measure.numbers import compare_fluxes, write_numbers
 from phangs_xr.qa.measure.overviews import Overview, OverviewPlan, plan_overview
-from phangs_xr.qa.measure.products import has_product, list_images
+from phangs_xr.qa.measure.products import has_product, list_compared, list_images
 from phangs_xr.qa.measure.registration import measure_shift
 from phangs_xr.qa.report.draw_beside import Papers, prepare_papers
 
@@ -61,10 +61,11 @@ def check_field(
     beside = Path() if "://" in location else Path(location).absolute().parent
     out = out or beside / "qa"
     field = open_store(location, chunked=False)
-    if not has_product(field, "halpha"):
+    plain = list_compared(field)[0]
+    if not has_product(field, plain):
         found = ", ".join(list_images(field)) if "hst" in field.children else "none"
         message = (
-            f"{location}: the products of a run are needed, halpha at least, found {found}: "
+            f"{location}: the products of a run are needed, {plain} at least, found {found}: "
             f"run the recipe to its end first"
         )
         raise InputError(message)

@@ -46,4 +46,6 @@ BARNES2023 = Recipe(
         "anchored_intnegs_wnoise",
         "anchored_intnegs_nocosmic",
     ),
+    compared=("halpha", "anchored", "anchored_intnegs", "fit_anchored"),
+    best="anchored",
 )

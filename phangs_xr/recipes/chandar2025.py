@@ -44,6 +44,8 @@ CHANDAR2025 = Recipe(
         step.DIVIDE_MUSE_BY_AREA,
     ),
     fits=FITS,
+    compared=("hst_contsub", "hst_ha"),
+    best="hst_ha",
     options={
         "extract_muse": {"zeros": "missing"},
         "match_bands": {"beyond": "zero"},

@@ -209,6 +209,10 @@ class Recipe:
         The products that become FITS files unless the configuration says otherwise.
     options
         Defaults of this recipe where they are not those of the step, by step and option.
+    compared
+        The maps of HST whose nebula fluxes are compared with MUSE's: the first holds HST alone.
+    best
+        Which of them is to be measured on, where it is made.
     products
         What is kept in the store unless the configuration says otherwise; all that is made if None.
         What only a later step takes is not kept longer than it must be.
@@ -218,6 +222,8 @@ class Recipe:
     title: str
     steps: tuple[Step, ...]
     fits: tuple[str, ...]
+    compared: tuple[str, ...]
+    best: str
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     products: tuple[str, ...] | None = None
 
@@ -238,7 +244,7 @@ class Recipe:
             if name not in step.inputs
         }
         strange = (set(self.fits) - set(makers)) | (set(self.options) - self.names)
-        strange |= set(self.products or ()) - set(makers)
+        strange |= {*(self.products or ()), *self.compared, self.best} - set(makers)
         strange |= set(self.fits) - set(makers if self.products is None else self.products)
         if twice or lost or strange:
             message = (

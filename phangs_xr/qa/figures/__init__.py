@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from phangs_xr.qa.figures.cosmic_rays import plot_cosmic_rays
     from phangs_xr.qa.figures.gallery import plot_gallery
+    from phangs_xr.qa.figures.line_fits import plot_backgrounds, plot_histogram2d, plot_nii
     from phangs_xr.qa.figures.maps import plot_maps
     from phangs_xr.qa.figures.nebula_fluxes import (
         plot_fluxes,
@@ -17,16 +18,18 @@ if TYPE_CHECKING:
         plot_ratio_by_flux,
         plot_ratio_on_sky,
     )
-    from phangs_xr.qa.figures.pixels import plot_histogram2d, plot_pixel_histograms
+    from phangs_xr.qa.figures.pixels import plot_pixel_histograms
     from phangs_xr.qa.measure.overviews import reduce_field
 
 __all__ = [
+    "plot_backgrounds",
     "plot_cosmic_rays",
     "plot_fluxes",
     "plot_gallery",
     "plot_histogram2d",
     "plot_linked",
     "plot_maps",
+    "plot_nii",
     "plot_pixel_histograms",
     "plot_ratio_by_flux",
     "plot_ratio_on_sky",
@@ -37,7 +40,9 @@ _HOMES = {
     "plot_cosmic_rays": "figures.cosmic_rays",
     "plot_gallery": "figures.gallery",
     "plot_maps": "figures.maps",
-    "plot_histogram2d": "figures.pixels",
+    "plot_backgrounds": "figures.line_fits",
+    "plot_histogram2d": "figures.line_fits",
+    "plot_nii": "figures.line_fits",
     "plot_pixel_histograms": "figures.pixels",
     "reduce_field": "measure.overviews",
 }

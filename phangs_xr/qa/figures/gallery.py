@@ -29,7 +29,7 @@ from phangs_xr.qa.figures.style import (
     style,
 )
 from phangs_xr.qa.measure.overviews import reduce_image
-from phangs_xr.qa.measure.products import find_product, require_columns
+from phangs_xr.qa.measure.products import find_best, find_product, require_columns
 from phangs_xr.qa.measure.trace_outlines import trace_nebula
 from phangs_xr.sky.accessor import locate_cutout
 from phangs_xr.sky.grid import get_grid
@@ -53,7 +53,7 @@ _DIMS = ("sheet_x", "sheet_y")
 Line = NDArray[np.float64]
 
 
-def rank_nebulae(nebulae: xr.Dataset, product: str = "anchored") -> NDArray[np.intp]:
+def rank_nebulae(nebulae: xr.Dataset, product: str) -> NDArray[np.intp]:
     """Return the rows of the nebulae that both telescopes cover, the most discrepant first.
 
     By |log(flux/MUSE)| of the product's flux; those without a positive ratio before all others.
@@ -91,7 +91,7 @@ def plot_gallery(
     field: xr.DataTree,
     nebulae: xr.Dataset,
     *,
-    product: str = "anchored",
+    product: str | None = None,
     chosen: Sequence[int] | None = None,
 ) -> hv.Overlay:
     """Draw the nebulae whose HST and MUSE fluxes differ most, both telescopes side by side.
@@ -104,7 +104,7 @@ def plot_gallery(
     nebulae
         As `measure_nebulae` returns them.
     product
-        Which HST map.
+        Which HST map; the recipe's best if None.
     chosen
         Indices along `nebula` of those to draw; the twelve most discrepant ones if None.
 
@@ -119,6 +119,7 @@ def plot_gallery(
     InputError
         If there is no nebula that both cover, or the field lacks a map.
     """
+    product = product or find_best(field)
     require_columns(nebulae, "flux_muse", f"flux_{product}", "ra", "dec", "area")
     images = [find_product(field, name) for name in (product, "musehalpha", "nebula_mask")]
     if chosen is None:

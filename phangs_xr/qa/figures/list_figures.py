@@ -10,6 +10,7 @@ import xarray as xr
 
 from phangs_xr.qa.figures.cosmic_rays import plot_cosmic_rays
 from phangs_xr.qa.figures.gallery import plot_gallery
+from phangs_xr.qa.figures.line_fits import plot_backgrounds, plot_histogram2d, plot_nii
 from phangs_xr.qa.figures.maps import plot_maps
 from phangs_xr.qa.figures.nebula_fluxes import (
     plot_fluxes,
@@ -17,8 +18,9 @@ from phangs_xr.qa.figures.nebula_fluxes import (
     plot_ratio_by_flux,
     plot_ratio_on_sky,
 )
-from phangs_xr.qa.figures.pixels import plot_histogram2d, plot_pixel_histograms
+from phangs_xr.qa.figures.pixels import plot_pixel_histograms
 from phangs_xr.qa.measure.measurements import Measured
+from phangs_xr.qa.measure.products import get_recipe_of
 
 Maker = Callable[[xr.DataTree, Measured], Any]
 
@@ -40,6 +42,8 @@ class Picture:
     on_paper
         Make it for matplotlib, with RA and Dec axes where it is a map, by the names of their files;
         none if that is no other than on the screen.
+    step
+        The step whose work it shows: it is no figure of a recipe without; "" if of none.
     needs_measured
         Whether it shows what was measured of the field, rather than the field alone.
     """
@@ -49,6 +53,7 @@ class Picture:
     screen: Maker
     text: str
     on_paper: Mapping[str, Maker] = field(default_factory=dict)
+    step: str = ""
     needs_measured: bool = True
 
     @property
@@ -92,6 +97,26 @@ PICTURES = (
         lambda tree, _: plot_histogram2d(tree),
         "All pixels of smoothed HST against MUSE, and the least-squares line that anchors "
         "fit_anchored.",
+        step="fit_anchor",
+        needs_measured=False,
+    ),
+    Picture(
+        "backgrounds",
+        "Backgrounds",
+        lambda tree, _: plot_backgrounds(tree),
+        "All spaxels of HST's bands, at MUSE's resolution, against MUSE's synthetic ones; dots are "
+        "the medians of bins, the line goes through them. Its intercept is the background that "
+        "was subtracted; its slope was not used.",
+        step="subtract_sky",
+        needs_measured=False,
+    ),
+    Picture(
+        "nii",
+        "[NII]",
+        lambda tree, _: plot_nii(tree),
+        "All spaxels of MUSE's narrow band without its continuum against MUSE's Hα; dots are the "
+        "medians of bins, the slope of the line is what [NII] adds.",
+        step="correct_nii",
         needs_measured=False,
     ),
     Picture(
@@ -106,7 +131,14 @@ PICTURES = (
         lambda tree, _: plot_cosmic_rays(tree),
         "The part of the map with most cosmic rays, before and after they were cut.",
         {"cosmic_rays": lambda tree, _: plot_cosmic_rays(tree, axes="sky")},
+        step="remove_cosmic_rays",
         needs_measured=False,
     ),
 )
 """All figures, in reading order."""
+
+
+def list_pictures(field: xr.DataTree) -> tuple[Picture, ...]:
+    """Return the figures that a field's recipe has something to show in."""
+    steps = {"", *get_recipe_of(field).names}
+    return tuple(picture for picture in PICTURES if picture.step in steps)

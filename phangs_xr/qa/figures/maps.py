@@ -39,6 +39,8 @@ TITLES = {
     "musehalpha_regrid": "MUSE",
     "halpha": "HST",
     "halpha_smoothed": "smoothed HST",
+    "hst_contsub": "HST with [NII]",
+    "hst_ha": "HST",
 }
 
 MASKS = {
@@ -82,7 +84,7 @@ def plot_maps(
     Raises
     ------
     InputError
-        If the field has no `halpha`.
+        If the field has no HST map that its recipe compares.
     """
     overview = reduce_field(field) if overview is None else overview
     plane = choose_plane(overview.grid, axes)

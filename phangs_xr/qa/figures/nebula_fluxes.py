@@ -29,7 +29,7 @@ from phangs_xr.qa.figures.style import (
     thin_out,
     tick_ratios,
 )
-from phangs_xr.qa.measure.products import find_product
+from phangs_xr.qa.measure.products import find_best, find_plain, list_compared
 from phangs_xr.sky.grid import get_grid
 
 _BINS = 8
@@ -43,7 +43,7 @@ def plot_fluxes(
     field: xr.DataTree,
     nebulae: xr.Dataset,
     *,
-    product: str = "anchored",
+    product: str | None = None,
     numbers: Mapping[str, Any] | None = None,
     table: hv.Dataset | None = None,
 ) -> hv.Layout:
@@ -56,7 +56,7 @@ def plot_fluxes(
     nebulae
         As `measure_nebulae` returns them.
     product
-        The anchored map, one of those measured.
+        Which of the measured maps; the recipe's best if None.
     numbers
         As `compare_fluxes` returns them, for the titles.
     table
@@ -73,15 +73,17 @@ def plot_fluxes(
     InputError
         If there are no nebulae, or their fluxes were not measured.
     """
+    product = product or find_best(field)
     table = tabulate_nebulae(field, nebulae, product) if table is None else table
-    limits = find_flux_limits(table, product)
-    panels = [draw_fluxes(table, name, limits, numbers) for name in ("halpha", product)]
+    limits = find_flux_limits(table)
+    names = dict.fromkeys((list_compared(field)[0], product))
+    panels = [draw_fluxes(table, name, limits, numbers) for name in names]
     return arrange(panels, 2, Paper(4.2, 4.2))
 
 
-def find_flux_limits(table: hv.Dataset, product: str) -> tuple[float, float]:
+def find_flux_limits(table: hv.Dataset) -> tuple[float, float]:
     """Return one range of fluxes for both axes of both panels of `plot_fluxes`."""
-    fluxes = np.concatenate([table[name] for name in ("muse", "halpha", product)])
+    fluxes = np.concatenate([table[name] for name in ("muse", *NAMES) if name in table])
     return _find_limits(fluxes[fluxes > 0])
 
 
@@ -136,17 +138,34 @@ def _draw_guide(
 
 
 def _draw_errors(table: hv.Dataset, y: hv.Dimension) -> list[hv.ErrorBars]:
-    muse, flux, error = (table[name] for name in ("muse", y.name, "error"))
-    shown = np.isfinite(error) & (muse > 0) & (flux > 0)
+    """Draw MUSE's errors, of the catalogue, across, and HST's, as measured, upwards."""
+    muse, flux = table["muse"], table[y.name]
+    both = (("error", muse, True), (f"error_{y.name}", flux, False))
+    return [
+        bars
+        for name, values, horizontal in both
+        for bars in _draw_bars((muse, flux), values, table[name], y, horizontal=horizontal)
+    ]
+
+
+def _draw_bars(
+    place: tuple[Column, Column],
+    values: Column,
+    error: Column,
+    y: hv.Dimension,
+    *,
+    horizontal: bool,
+) -> list[hv.ErrorBars]:
+    shown = np.isfinite(error) & (place[0] > 0) & (place[1] > 0)
     if not shown.any():
         return []
     # A bar that reaches zero or below has no end on a logarithmic axis.
-    down = np.minimum(error, 0.9 * muse)
+    down = np.minimum(error, 0.9 * values)
     bars = hv.ErrorBars(
-        (muse[shown], flux[shown], down[shown], error[shown]),
+        tuple(column[shown] for column in (*place, down, error)),
         kdims=[_MUSE],
         vdims=[y, "error_down", "error_up"],
-        horizontal=True,
+        horizontal=horizontal,
     )
     bokeh = {"line_color": GREY, "upper_head": None, "lower_head": None}
     mpl = {"edgecolor": GREY, "elinewidth": 0.6, "capsize": 0, "hooks": [rasterise_many]}
@@ -208,7 +227,7 @@ def plot_ratio_by_flux(
     field: xr.DataTree,
     nebulae: xr.Dataset,
     *,
-    product: str = "anchored",
+    product: str | None = None,
     table: hv.Dataset | None = None,
 ) -> hv.Overlay:
     """Draw the ratio of anchored HST to MUSE flux of every nebula against its MUSE flux.
@@ -226,6 +245,7 @@ def plot_ratio_by_flux(
     InputError
         If there are no nebulae, or their fluxes were not measured.
     """
+    product = product or find_best(field)
     table = tabulate_nebulae(field, nebulae, product) if table is None else table
     muse, ratio = table["muse"], table[f"ratio_{product}"]
     shown = (muse > 0) & (ratio > 0)
@@ -276,7 +296,7 @@ def plot_ratio_on_sky(
     field: xr.DataTree,
     nebulae: xr.Dataset,
     *,
-    product: str = "anchored",
+    product: str | None = None,
     axes: Axes = "offset",
     table: hv.Dataset | None = None,
 ) -> hv.Points:
@@ -300,8 +320,9 @@ def plot_ratio_on_sky(
     InputError
         If there are no nebulae, or their fluxes were not measured.
     """
+    product = product or find_best(field)
     table = tabulate_nebulae(field, nebulae, product, axes) if table is None else table
-    plane = choose_plane(get_grid(find_product(field, "halpha")), axes)
+    plane = choose_plane(get_grid(find_plain(field)), axes)
     limit = choose_ratio_limit(table[f"ratio_{product}"])
     bar = draw_bar(f"{NAMES[product]} / MUSE flux", tick_ratios(limit), below=False)
     thin = thin_out(len(table))
@@ -328,7 +349,7 @@ def plot_linked(
     field: xr.DataTree,
     nebulae: xr.Dataset,
     *,
-    product: str = "anchored",
+    product: str | None = None,
     numbers: Mapping[str, Any] | None = None,
 ) -> hv.Layout:
     """Draw fluxes, ratio by flux and ratio on the sky so that a selection in one shows in all.
@@ -336,6 +357,7 @@ def plot_linked(
     Parameters and errors are those of `plot_fluxes`. In Bokeh all panels share one table of data,
     so the selection works in a saved page too.
     """
+    product = product or find_best(field)
     table = tabulate_nebulae(field, nebulae, product)
     first = plot_fluxes(field, nebulae, product=product, numbers=numbers, table=table)
     panels = [

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from phangs_xr.qa.figures.sky_axes import Axes, choose_plane, place_on_sky
 from phangs_xr.qa.figures.style import COLOURS, GREY
-from phangs_xr.qa.measure.products import find_product, require_columns
+from phangs_xr.qa.measure.products import find_plain, list_compared, require_columns
 from phangs_xr.sky.grid import get_grid
 
 NAMES = {
@@ -20,6 +20,8 @@ NAMES = {
     "anchored": "anchored HST",
     "anchored_intnegs": "anchored HST, negatives filled",
     "fit_anchored": "line-anchored HST",
+    "hst_contsub": "HST with [NII]",
+    "hst_ha": "HST",
 }
 
 CLASSES = ("HII_class_v3", "HII_class_v2", "HII_class")
@@ -34,7 +36,8 @@ def tabulate_nebulae(
     """Put what the flux figures draw of every nebula into one table.
 
     All figures of one report must be drawn from one such table, a row per nebula, else a selection
-    in one does not reach the others. It holds `halpha` and `product`, and as positions the offsets
+    in one does not reach the others. It holds the map of HST alone and `product`, their errors
+    where they were measured, and as positions the offsets
     [arcsec] or pixels of HST's grid, as `axes` says.
 
     Raises
@@ -42,8 +45,9 @@ def tabulate_nebulae(
     InputError
         If there are no nebulae, or their fluxes were not measured.
     """
-    require_columns(nebulae, "flux_muse", "flux_halpha", f"flux_{product}", "ra", "dec")
-    plane = choose_plane(get_grid(find_product(field, "halpha")), axes)
+    plain = list_compared(field)[0]
+    require_columns(nebulae, "flux_muse", f"flux_{plain}", f"flux_{product}", "ra", "dec")
+    plane = choose_plane(get_grid(find_plain(field)), axes)
     muse = nebulae["flux_muse"].values.astype(np.float64)
     x, y = place_on_sky(plane, nebulae["ra"].values, nebulae["dec"].values)
     unknown = xr.full_like(nebulae["flux_muse"], np.nan)
@@ -58,9 +62,10 @@ def tabulate_nebulae(
     }
     colours = choose_colours(columns["group"])
     columns["colour"] = np.array([colours[name] for name in columns["group"]])
-    for name in ("halpha", product):
+    for name in dict.fromkeys((plain, product)):
         flux = nebulae[f"flux_{name}"].values.astype(np.float64)
         columns[name] = flux
+        columns[f"error_{name}"] = nebulae.get(f"flux_{name}_err", unknown).values.astype(float)
         with np.errstate(divide="ignore", invalid="ignore"):
             columns[f"ratio_{name}"] = np.where(muse != 0, flux / muse, np.nan)
     return hv.Dataset(columns, kdims=["region_ID"], vdims=list(columns)[1:])

@@ -169,16 +169,21 @@ class SumNebulae:
         The nebulae, on the mask's grid.
     grid
         The images' grid.
-    images
-        How many images there are.
+    squared
+        Of each image, whether its squares are summed, as of errors.
     """
 
     nebulae: LabelMap
     grid: Grid
-    images: int
+    squared: tuple[bool, ...]
     depth: int = 0
     cell: int = CELL
     passes: int = 1
+
+    @property
+    def images(self) -> int:
+        """How many images there are."""
+        return len(self.squared)
 
     def start(self) -> None:
         """Begin with nothing summed."""
@@ -193,7 +198,10 @@ class SumNebulae:
             ys = slice(row + start, row + stop)
             labels = self.nebulae.sample(self.grid.window(ys, slice(column, column + width)))
             if labels is not None:
-                strips = [array[start:stop] for array in block.owned]
+                strips = [
+                    np.square(array[start:stop]) if square else array[start:stop]
+                    for array, square in zip(block.owned, self.squared, strict=True)
+                ]
                 parts.append(sum_cells(labels, strips, self.nebulae.size))
         return np.concatenate(parts)
 

@@ -25,25 +25,14 @@ from phangs_xr.qa.measure.label_sums import (
     count_beyond,
     number_nebulae,
 )
-from phangs_xr.qa.measure.products import get_node, list_images
-from phangs_xr.schema import FLUX, RATIO
+from phangs_xr.qa.measure.products import get_node, list_compared, list_images
+from phangs_xr.recipes.step import ERROR
+from phangs_xr.schema import FLUX, PRODUCTS, RATIO
 from phangs_xr.sky import find_overlap, get_grid, measure_separation, require_one_grid
 
 _log = logging.getLogger(__name__)
 
-HST_FLUXES = {
-    "flux_halpha": "halpha",
-    "flux_anchored": "anchored",
-    "flux_anchored_intnegs": "anchored_intnegs",
-    "flux_fit_anchored": "fit_anchored",
-}
-"""Which product each HST flux is summed from."""
-
 MEASURED = {
-    "flux_halpha": (FLUX, "HST H-alpha flux, not anchored"),
-    "flux_anchored": (FLUX, "HST H-alpha flux anchored to MUSE by the ratio"),
-    "flux_anchored_intnegs": (FLUX, "Anchored HST H-alpha flux, negatives interpolated"),
-    "flux_fit_anchored": (FLUX, "HST H-alpha flux anchored to MUSE by a line"),
     "flux_muse": (FLUX, "MUSE H-alpha flux"),
     "coverage_hst": (RATIO, "Fraction of the nebula's HST pixels that have data"),
     "coverage_muse": (RATIO, "Fraction of the nebula's MUSE pixels that have data"),
@@ -51,7 +40,7 @@ MEASURED = {
     "dec": ("deg", "Declination of the nebula's centre"),
     "area": ("arcsec2", "Area of the nebula in the mask"),
 }
-"""Units and meaning of every variable that `measure_nebulae` adds to a catalogue's columns."""
+"""Units and meaning of what `measure_nebulae` measures beside HST's fluxes."""
 
 STEP = "measure_nebulae"
 
@@ -66,9 +55,9 @@ def measure_nebulae(field: xr.DataTree, runner: Runner | None = None) -> xr.Data
     Parameters
     ----------
     field
-        `/hst` with `halpha` and as many of the anchored products as there are, `/muse` with
-        `nebula_mask` and, if there is MUSE data, `musehalpha`; `/nebulae` with the catalogue's
-        columns, if there is a catalogue.
+        `/hst` with the maps that its recipe compares, the first of them at least, and their errors
+        as far as there are such; `/muse` with `nebula_mask` and, if there is MUSE data,
+        `musehalpha`; `/nebulae` with the catalogue's columns, if there is a catalogue.
     runner
         Where to work on lazily opened images, tile by tile; threads if None. Images that are dask
         graphs are computed by dask.
@@ -76,18 +65,22 @@ def measure_nebulae(field: xr.DataTree, runner: Runner | None = None) -> xr.Data
     Returns
     -------
     xr.Dataset
-        One row along `nebula` for every ID of the mask, coordinate `region_ID`: the variables of
-        `MEASURED`, and the catalogue's columns under their own names (`catalogue_ra` and the
+        One row along `nebula` for every ID of the mask, coordinate `region_ID`: `flux_X` of each
+        map X that is compared, `flux_X_err` of each that has an error, the variables of `MEASURED`,
+        and the catalogue's columns under their own names (`catalogue_ra` and the
         like if the name is taken), NaN or empty where it has no row for the ID. A flux is the sum
-        over the pixels with data, NaN if there are none. A coverage is the fraction of the
+        over the pixels with data, NaN if there are none. Its error takes into account that
+        drizzling correlates neighbours: it is that of independent pixels over
+        `pixel_noise_ratio`. A coverage is the fraction of the
         nebula's pixels with data: of all pixels of the HST grid, continued beyond the mosaic's
         edges, whose centres fall on the nebula, so it is 1 exactly if none is missing.
 
     Raises
     ------
     InputError
-        If the store lacks the mask or `halpha`, a unit is another, the mask has no nebula or lies
-        on another sky than HST's image, or the catalogue's nebulae are not those of the mask.
+        If the store lacks the mask or the first map, a unit is another, the mask has no nebula or
+        lies on another sky than HST's image, or the catalogue's nebulae are not those of the
+        mask.
     """
     plan = plan_nebulae(field)
     # `chunks` tells without reading the image, as `is_chunked` would.
@@ -107,9 +100,12 @@ def plan_nebulae(
     hst = list_images(field) if images is None else images
     muse = get_node(field, "muse").data_vars
     _require(muse, "nebula_mask", "muse", "name it in the configuration and run again")
-    _require(hst, "halpha", "hst", "run the recipe first")
+    compared = list_compared(field)
+    _require(hst, compared[0], "hst", "run the recipe first")
     mask = muse["nebula_mask"]
-    summed = {name: hst[product] for name, product in HST_FLUXES.items() if product in hst}
+    maps = [name for name in compared if name in hst]
+    errors = [f"{name}{ERROR}" for name in maps if f"{name}{ERROR}" in hst]
+    summed = {f"flux_{name}": hst[name] for name in (*maps, *errors)}
     grid = require_one_grid(**{str(image.name): image for image in summed.values()})
     for image in summed.values():
         require_units(image, str(image.name))
@@ -127,7 +123,8 @@ def plan_nebulae(
             "give the mask of this galaxy"
         )
     nebulae = LabelMap.build(labels, get_grid(mask), ids.size)
-    return NebulaPlan(field, ids, labels, summed, SumNebulae(nebulae, grid, len(summed)))
+    squared = tuple(name.endswith(ERROR) for name in summed)
+    return NebulaPlan(field, ids, labels, summed, SumNebulae(nebulae, grid, squared))
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,9 +149,13 @@ class NebulaPlan:
     def finish(self, found: Mapping[str, NDArray[Any]]) -> xr.Dataset:
         """Return what `measure_nebulae` does, from what the measurement found."""
         sums = {name: found["sums"][:, index] for index, name in enumerate(self.images)}
+        ratio = find_noise_ratio(self.field)
+        sums |= {
+            name: np.sqrt(squares) / ratio for name, squares in sums.items() if name.endswith(ERROR)
+        }
         pixels = found["pixels"] + count_beyond(self.reduction.nebulae, self.reduction.grid)
         # A nebula smaller than the grid's pixels can lie between their centres.
-        covered = found["counts"][:, list(self.images).index("flux_halpha")]
+        covered = found["counts"][:, 0]
         measured = {**sums, "coverage_hst": covered / np.maximum(pixels, 1)}
         measured |= self._measure_muse()
         rows, columns = np.nonzero(self.labels >= 0)
@@ -171,11 +172,17 @@ class NebulaPlan:
                 measured.get(name, unknown),
                 {"units": units, "long_name": long_name, "step": STEP},
             )
-            for name, (units, long_name) in MEASURED.items()
+            for name, (units, long_name) in {**self._describe_fluxes(), **MEASURED}.items()
         }
         ids = ("nebula", self.ids, {"long_name": "Number of the nebula in the mask"})
         dataset = xr.Dataset(variables, {"region_ID": ids})
         return _join_catalogue(dataset, get_node(self.field, "nebulae"))
+
+    def _describe_fluxes(self) -> dict[str, tuple[str, str]]:
+        """Units and meaning of the fluxes of all maps that are compared, there or not."""
+        names = [f"flux_{name}" for name in list_compared(self.field)]
+        names += [name for name in self.images if name.endswith(ERROR)]
+        return {name: (FLUX, PRODUCTS[name.removeprefix("flux_")].long_name) for name in names}
 
     def _measure_muse(self) -> dict[str, NDArray[Any]]:
         """Sum MUSE's map over each nebula, on the mask's own grid."""
@@ -192,6 +199,16 @@ class NebulaPlan:
             "flux_muse": np.where(counts > 0, sums, np.nan),
             "coverage_muse": counts / np.bincount(self.labels[self.labels >= 0], minlength=size),
         }
+
+
+def find_noise_ratio(field: xr.DataTree) -> float:
+    """Return the scatter of single pixels over what sums of many say, of the narrow band.
+
+    1 where it was not measured: errors are then those of independent pixels.
+    """
+    ratio = get_node(field, "fits").get("pixel_noise_ratio")
+    first = np.nan if ratio is None else float(ratio.values[0])
+    return first if np.isfinite(first) and first > 0 else 1.0
 
 
 def _require(images: Mapping[Any, xr.DataArray], name: str, node: str, remedy: str) -> None:
@@ -221,7 +238,7 @@ def _join_catalogue(measured: xr.Dataset, catalogue: xr.Dataset) -> xr.Dataset:
         _log.info("%d of %d nebulae have no row in the catalogue", ids.size - rows.size, ids.size)
     joined = measured.assign(
         {
-            f"catalogue_{name}" if name in MEASURED else name: (
+            f"catalogue_{name}" if name in measured else name: (
                 "nebula",
                 _fill_rows(column.values, rows, places, ids.size),
                 column.attrs,

@@ -13,7 +13,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
-from phangs_xr.qa.measure.nebulae import HST_FLUXES
+from phangs_xr.qa.measure.nebulae import STEP
+from phangs_xr.recipes.step import ERROR
 
 Values = NDArray[np.float64]
 
@@ -77,12 +78,21 @@ def compare_fluxes(nebulae: xr.Dataset, *, seed: int = 1) -> dict[str, dict[str,
     muse = nebulae["flux_muse"].values
     whole = (nebulae["coverage_hst"].values == 1) & (nebulae["coverage_muse"].values == 1)
     numbers = {}
-    for name, product in HST_FLUXES.items():
-        if name in nebulae:
-            hst = nebulae[name].values
-            counted = whole & np.isfinite(hst) & (muse > 0)
-            numbers[product] = compare_pairs(hst[counted], muse[counted], seed=seed)
+    for name in list_fluxes(nebulae):
+        hst = nebulae[name].values
+        counted = whole & np.isfinite(hst) & (muse > 0)
+        numbers[name.removeprefix("flux_")] = compare_pairs(hst[counted], muse[counted], seed=seed)
     return numbers
+
+
+def list_fluxes(nebulae: xr.Dataset) -> list[str]:
+    """Return the names of the HST fluxes that `measure_nebulae` found, without their errors."""
+    return [
+        name
+        for name in map(str, nebulae.data_vars)
+        if name.startswith("flux_") and name != "flux_muse" and not name.endswith(ERROR)
+        if nebulae[name].attrs.get("step", STEP) == STEP
+    ]
 
 
 def compare_pairs(hst: Values, muse: Values, *, seed: int = 1) -> dict[str, float]:

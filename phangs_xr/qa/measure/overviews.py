@@ -15,8 +15,9 @@ from phangs_xr.engine.runner import Runner
 from phangs_xr.engine.tiles import Measurement, run_reductions
 from phangs_xr.numerics.lazy import DEFAULT_CHUNK
 from phangs_xr.numerics.reductions import Block
+from phangs_xr.numerics.resampling import resample_window
 from phangs_xr.numerics.value_counts import count_coarsely, decode_values, encode_values
-from phangs_xr.qa.measure.products import find_product, has_product, list_images
+from phangs_xr.qa.measure.products import find_plain, find_product, has_product, list_images
 from phangs_xr.qa.measure.trace_outlines import Line, trace_outlines
 from phangs_xr.schema import PRODUCTS
 from phangs_xr.sky.grid import Grid, get_grid
@@ -27,8 +28,9 @@ SIDE = 320
 SAMPLE = 4_000_000
 """About how many pixels of an image a histogram counts, at even distances."""
 
-MAPPED = ("musehalpha_regrid", "halpha", "halpha_smoothed")
-COUNTED = ("halpha", "halpha_bgsub", "anchored")
+MAPPED = ("musehalpha_regrid", "halpha", "halpha_smoothed", "hst_contsub", "hst_ha")
+COUNTED = ("halpha", "halpha_bgsub", "anchored", "hst_contsub", "hst_ha")
+"""What is drawn of whole mosaics, and whose pixels are counted, as far as a recipe makes it."""
 
 Image = NDArray[np.floating[Any]]
 
@@ -82,13 +84,14 @@ class Overview:
     grid
         Of the whole HST images.
     images
-        Means over blocks of pixels, as far as the field has them: `musehalpha_regrid`, `halpha`,
-        `halpha_smoothed` [1e-20 erg/s/cm² per HST pixel]; NaN where a block has no data. The labels
+        Means over blocks of pixels of `MAPPED`, as far as the field has them
+        [1e-20 erg/s/cm² per HST pixel]; `musehalpha_regrid` is made of MUSE's map where the recipe
+        does not bring it over. NaN where a block has no data. The labels
         `y`, `x` are the blocks' centres in the pixels of the whole image.
     factor
         Side of a block [HST pixel].
     histograms
-        Of the pixels, not the means, of `halpha`, `halpha_bgsub` and `anchored`, as far as there.
+        Of the pixels, not the means, of `COUNTED`, as far as there.
     outlines
         RA and Dec [deg] of the lines around what `nebula_mask` and `star_mask` mark, as far as
         there, as `trace_outlines` returns them.
@@ -248,7 +251,7 @@ def reduce_field(field: xr.DataTree, runner: Runner | None = None, *, side: int 
     Raises
     ------
     InputError
-        If the field has no `halpha`.
+        If the field has no HST map that its recipe compares.
     """
     plan = plan_overview(field, side=side)
     found = run_reductions({"overview": plan.measurement}, runner or Runner(), "draw")
@@ -263,7 +266,7 @@ def plan_overview(
     `images` are those of `list_images`, so that a pass for several measurements reads each once.
     Errors are those of `reduce_field`.
     """
-    grid = get_grid(find_product(field, "halpha"))
+    grid = get_grid(find_plain(field))
     hst = list_images(field) if images is None else images
     wanted = tuple(hst[name] for name in PRODUCTS if name in {*MAPPED, *COUNTED} and name in hst)
     stride = math.ceil(math.sqrt(grid.shape[0] * grid.shape[1] / SAMPLE))
@@ -298,12 +301,26 @@ class OverviewPlan:
                 means[name] = _label_means(mean, self.grid, self.reduction.factor, image.attrs)
             if counts is not None:
                 histograms[name] = PixelHistogram(counts)
+        if "musehalpha_regrid" not in means and has_product(self.field, "musehalpha"):
+            means = {"musehalpha_regrid": self._bring_muse(), **means}
         outlines = {
             name: trace_outlines(find_product(self.field, name))
             for name in ("nebula_mask", "star_mask")
             if has_product(self.field, name)
         }
         return Overview(self.grid, xr.Dataset(means), self.reduction.factor, histograms, outlines)
+
+    def _bring_muse(self) -> xr.DataArray:
+        """Sample MUSE's map at the centres of the blocks, as flux per HST pixel."""
+        muse = find_product(self.field, "musehalpha")
+        blocks = [-(-side // self.reduction.factor) for side in self.grid.shape]
+        empty = np.full(blocks, np.nan, dtype=np.float32)
+        coarse = _label_means(empty, self.grid, self.reduction.factor, muse.attrs)
+        own = get_grid(muse)
+        factor = self.grid.pixel_area / own.pixel_area
+        pixels = muse.values.astype(np.float32)
+        values = resample_window(pixels, own, get_grid(coarse), order="bilinear", factor=factor)
+        return coarse.copy(data=values)
 
 
 def _label_means(

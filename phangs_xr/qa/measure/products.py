@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
 from phangs_xr.errors import InputError
+from phangs_xr.recipes import BARNES2023, RECIPES, Recipe
 from phangs_xr.schema import PRODUCTS
 
 
@@ -31,6 +34,31 @@ def find_product(field: xr.DataTree, name: str) -> xr.DataArray:
     return field[PRODUCTS[name].grid].data_vars[name]
 
 
+def list_compared(field: xr.DataTree) -> tuple[str, ...]:
+    """Return the maps whose nebula fluxes are compared with MUSE's, as the field's recipe says.
+
+    The first is HST's alone; whether they are there is another matter.
+    """
+    return get_recipe_of(field).compared
+
+
+def find_plain(field: xr.DataTree) -> xr.DataArray:
+    """Return HST's map alone, the first that is compared; errors as of `find_product`."""
+    return find_product(field, list_compared(field)[0])
+
+
+def find_best(field: xr.DataTree) -> str:
+    """Return the name of the map to measure on, the last of those there are if it is not made."""
+    there = [name for name in list_compared(field) if has_product(field, name)]
+    best = get_recipe_of(field).best
+    return best if best in there or not there else there[-1]
+
+
+def get_recipe_of(field: xr.DataTree) -> Recipe:
+    """Return the recipe that a field was made by; the first there was if it does not say."""
+    return RECIPES.get(str(field.attrs.get("recipe")), BARNES2023)
+
+
 def has_product(field: xr.DataTree, name: str) -> bool:
     """Tell whether a field holds a product."""
     return name in get_node(field, PRODUCTS[name].grid)
@@ -46,10 +74,10 @@ def find_number(field: xr.DataTree, name: str) -> float:
     return float(get_node(field, "fits").get(name, np.nan))
 
 
-def list_numbers(field: xr.DataTree) -> dict[str, float]:
-    """Return the single numbers in `/fits`, and of arrays their length."""
+def list_numbers(field: xr.DataTree) -> dict[str, Any]:
+    """Return the numbers in `/fits`: floats, and small arrays."""
     variables = get_node(field, "fits").data_vars.items()
-    return {str(name): float(len(one) if one.ndim else one) for name, one in variables}
+    return {str(name): one.values if one.ndim else float(one) for name, one in variables}
 
 
 def require_columns(nebulae: xr.Dataset, *names: str) -> None:

@@ -12,7 +12,7 @@ import xarray as xr
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from phangs_xr.engine.runner import Runner
-from phangs_xr.qa.figures.list_figures import PICTURES
+from phangs_xr.qa.figures.list_figures import list_pictures
 from phangs_xr.qa.figures.nebula_table import NAMES
 from phangs_xr.qa.measure.measurements import Measured, Numbers
 from phangs_xr.qa.measure.noise import fit_noises
@@ -109,7 +109,7 @@ def compose_report(
             "plot": places.get(picture.name, ""),
             "note": notes.get(picture.name),
         }
-        for picture in PICTURES
+        for picture in list_pictures(field)
     ]
     galaxy = str(field.attrs.get("galaxy", "unnamed field"))
     # In the template every text is escaped that is not said to be safe.

@@ -120,16 +120,16 @@ def answer() -> None:
 
 
 def _draw(location: str, out: Path) -> dict[str, str]:
-    from phangs_xr.qa.figures.list_figures import PICTURES
+    from phangs_xr.qa.figures.list_figures import list_pictures
     from phangs_xr.qa.report.draw_on_paper import draw_papers
 
     collect_seldom()
     # The process that measures replaces the nebulae, and sends them when it has.
     tree = open_store(location, chunked=False, nebulae=False)
-    early = [picture for picture in PICTURES if not picture.needs_measured]
+    early = [picture for picture in list_pictures(tree) if not picture.needs_measured]
     failures = draw_papers(tree, Measured(), out, early)
     found: Measured = pickle.load(sys.stdin.buffer)  # noqa: S301 (from who started this process)
-    late = [picture for picture in PICTURES if picture.needs_measured]
+    late = [picture for picture in list_pictures(tree) if picture.needs_measured]
     return {**failures, **draw_papers(tree, found, out, late)}
 
 

@@ -15,14 +15,14 @@ from holoviews.plotting.mpl import LayoutPlot
 from matplotlib.figure import Figure
 
 from phangs_xr.errors import InputError
-from phangs_xr.qa.figures.list_figures import PICTURES, Picture
+from phangs_xr.qa.figures.list_figures import Picture, list_pictures
 from phangs_xr.qa.measure.measurements import Measured
 
 DPI = 130
 
 
 def draw_papers(
-    tree: xr.DataTree, found: Measured, out: Path, pictures: Sequence[Picture] = PICTURES
+    tree: xr.DataTree, found: Measured, out: Path, pictures: Sequence[Picture] | None = None
 ) -> dict[str, str]:
     """Write the files of figures into `out`, made if it is missing.
 
@@ -30,7 +30,7 @@ def draw_papers(
     """
     out.mkdir(parents=True, exist_ok=True)
     failures = {}
-    for picture in pictures:
+    for picture in list_pictures(tree) if pictures is None else pictures:
         try:
             for name, make in picture.papers.items():
                 write_figure(make(tree, found), out / name)

@@ -16,7 +16,7 @@ from bokeh.resources import Resources
 from holoviews.plotting.bokeh.util import silence_warnings
 
 from phangs_xr.errors import InputError
-from phangs_xr.qa.figures.list_figures import PICTURES
+from phangs_xr.qa.figures.list_figures import list_pictures
 from phangs_xr.qa.measure.measurements import Measured
 
 
@@ -24,7 +24,7 @@ def draw_screens(field: xr.DataTree, found: Measured) -> tuple[dict[str, Any], d
     """Return the plots of the page, and why others cannot be drawn, by their names."""
     models: dict[str, Any] = {}
     notes: dict[str, str] = {}
-    for picture in PICTURES:
+    for picture in list_pictures(field):
         try:
             models[picture.name] = render_screen(picture.screen(field, found))
         except InputError as error:

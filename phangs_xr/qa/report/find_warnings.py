@@ -8,14 +8,11 @@ from collections.abc import Mapping
 import xarray as xr
 
 from phangs_xr.qa.measure.measurements import Numbers
-from phangs_xr.qa.measure.products import has_product, list_numbers
+from phangs_xr.qa.measure.products import find_best, has_product, list_numbers
 from phangs_xr.recipes import RECIPES, judge_numbers
 
-PRODUCT = "anchored"
-"""The map that the figures compare with MUSE's, unless they are told another."""
-
 BIAS_LIMIT = 0.1
-"""Distance of the anchored map's median ratio from 1 above which the page warns."""
+"""Distance of the best map's median ratio from 1 above which the page warns."""
 
 
 def list_warnings(
@@ -44,13 +41,14 @@ def list_warnings(
             f"HST and MUSE are shifted by {length:.3f}″, more than {limit:g}″: anchoring, pixel by "
             f"pixel, is not to be trusted. Correct the coordinates of one and run again."
         )
-    ratio = numbers.get(PRODUCT, {}).get("median_ratio", math.nan)
+    best = find_best(field)
+    ratio = numbers.get(best, {}).get("median_ratio", math.nan)
     if abs(ratio - 1) > BIAS_LIMIT:
         warnings.append(
-            f"The anchored fluxes are off: their median ratio to MUSE's is {ratio:.2f}, not 1."
+            f"The fluxes of {best} are off: their median ratio to MUSE's is {ratio:.2f}, not 1."
         )
     if not has_product(field, "nebula_mask"):
         warnings.append("This field has no nebula mask: nebulae are not compared.")
-    elif nebulae is None or not numbers.get(PRODUCT, {}).get("n"):
+    elif nebulae is None or not numbers.get(best, {}).get("n"):
         warnings.append("No nebula is covered by both HST and MUSE: there is nothing to compare.")
     return warnings

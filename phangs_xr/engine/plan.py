@@ -150,7 +150,8 @@ def make_plan(
     steps = order_steps(config.steps)
     makers = find_makers(steps)
     reach = find_reach(steps, config.get_options, digests)
-    needed = _find_needed(steps, reach, _list_wanted(config, makers, reach))
+    wanted = _list_wanted(config, makers, reach)
+    needed = _find_needed(steps, reach, wanted, get_recipe(config.recipe).products is None)
     planned: list[PlannedStep] = []
     keys: dict[str, str] = dict(digests)
     redone: set[str] = set()
@@ -206,14 +207,19 @@ def _list_wanted(config: Config, makers: Mapping[str, Step], reach: Reach) -> se
     return possible if kept is None else asked | (possible & set(kept))
 
 
-def _find_needed(steps: Sequence[Step], reach: Reach, wanted: set[str]) -> dict[str, set[str]]:
-    """Return the steps that are needed, each with the images that are to be kept."""
+def _find_needed(
+    steps: Sequence[Step], reach: Reach, wanted: set[str], all_kept: bool
+) -> dict[str, set[str]]:
+    """Return the steps that are needed, each with the images that are to be kept.
+
+    They are those that are wanted and, if all are kept, those that other steps take.
+    """
     needed: dict[str, set[str]] = {}
     asked = set(wanted)
     for step in reversed(steps):
         if step.name in reach.holes or not asked & {*step.outputs, *step.found}:
             continue
-        needed[step.name] = wanted & set(reach.made[step.name])
+        needed[step.name] = (asked if all_kept else wanted) & set(reach.made[step.name])
         asked |= set(step.needs)
     return needed
 

@@ -110,7 +110,7 @@ def choose_side(stage: Stage, grids: Mapping[GridName, Grid], chunk: int) -> int
     areas = [grids[grid].pixel_area for grid in read if grid in grids]
     own = grids[stage.grid].pixel_area
     ratio = min((sqrt(area / own) for area in areas), default=1.0)
-    return chunk if ratio >= 1 else max(int(chunk * ratio) // CELL, 1) * CELL
+    return chunk if ratio >= 1 else max(round(chunk * ratio) // CELL, 1) * CELL
 
 
 def _is_image(name: str) -> bool:

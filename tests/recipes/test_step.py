@@ -1,7 +1,6 @@
-"""What a step declares, tried on a recipe of which no step is written yet: `chandar2025`.
+"""What steps and recipes declare, and what follows from it: tried on `chandar2025`.
 
-Its steps take bands with their errors and weights, on two grids, most of them optional. The
-functions here only have the parameters of the real ones.
+Its steps take bands with their errors and weights, on two grids, most of them optional.
 """
 
 import re
@@ -12,12 +11,12 @@ import pytest
 from phangs_xr.engine.config import make_config
 from phangs_xr.engine.dependencies import describe_hole
 from phangs_xr.engine.plan import make_plan
-from phangs_xr.engine.stages import list_measurements, list_stages
+from phangs_xr.engine.stages import choose_side, list_measurements, list_stages
 from phangs_xr.errors import InputError
-from phangs_xr.recipes import BARNES2023, RECIPES, Recipe, Step, declare_steps
-from phangs_xr.schema import COUNTS, FLUX, NUMBERS, PRODUCTS, SOURCES, Number, Product, Source
-
-BANDS = ("narrow", "continuum1", "continuum2")
+from phangs_xr.recipes import BARNES2023, CHANDAR2025, RECIPES, Recipe, Step, declare_steps
+from phangs_xr.schema import BANDS, COUNTS, FLUX, NUMBERS, PRODUCTS, SOURCES
+from phangs_xr.sky import get_grid
+from tests.images import make_flux, make_header
 
 
 @dataclass(frozen=True)
@@ -25,125 +24,9 @@ class NoOptions:
     """Options of steps that are not written."""
 
 
-@dataclass(frozen=True)
-class Smooth:
-    """Options with a resolution that a file's name gives."""
-
-    hst_fwhm: float = 0.1
-    muse_fwhm: float | None = None
-
-
-class LookAtNothing:
-    """A reduction of which only the cell is asked."""
-
-    cell = 1
-
-
-def find_nothing(options):
-    return LookAtNothing()
-
-
-# fmt: off
-def load_bands(
-    narrow, continuum1, continuum2=None,
-    narrow_weight=None, continuum1_weight=None, continuum2_weight=None, *, options=None,
-): ...
-def load_muse_bands(muse_narrow, muse_continuum1, muse_continuum2=None, *, options=None): ...
-def smooth_bands(narrow, continuum1, continuum2=None, *, options=None): ...
-def regrid_bands(
-    muse_narrow_flux, narrow_smoothed, continuum1_smoothed, continuum2_smoothed=None,
-    *, options=None,
-): ...
-def subtract_skies(
-    narrow, continuum1, continuum2=None, narrow_err=None, continuum1_err=None, continuum2_err=None,
-    narrow_on_muse=None, continuum1_on_muse=None, continuum2_on_muse=None,
-    muse_narrow_flux=None, muse_continuum1_flux=None, muse_continuum2_flux=None, star_mask=None,
-    *, measured=None, options=None,
-): ...
-def subtract_log_continuum(
-    narrow_bgcorr, continuum1_bgcorr, continuum2_bgcorr=None,
-    narrow_bgcorr_err=None, continuum1_bgcorr_err=None, continuum2_bgcorr_err=None,
-    *, options=None,
-): ...
-def subtract_muse_continuum(
-    muse_narrow_flux, muse_continuum1_flux, muse_continuum2_flux=None, *, options=None
-): ...
-def correct_nii(
-    hst_contsub, muse_contsub_ha, musehalpha, hst_contsub_err=None, star_mask=None,
-    *, measured=None, options=None,
-): ...
-# fmt: on
-
-
-def name_bands(suffix, prefix=""):
+def name_bands(suffix="", prefix=""):
     return tuple(f"{prefix}{band}{suffix}" for band in BANDS)
 
-
-def only_with(suffix, needed, prefix=""):
-    """The second continuum's products are made only with this of the second continuum."""
-    return {f"{prefix}continuum2{suffix}": (f"{prefix}continuum2{needed}",)}
-
-
-WEIGHTS = {f"{band}_err": (f"{band}_weight",) for band in BANDS}
-
-NEW_STEPS = (
-    Step(
-        load_bands,
-        NoOptions,
-        (*BANDS, *name_bands("_err")),
-        sources=(*BANDS, *name_bands("_weight")),
-        only_with=WEIGHTS,
-    ),
-    Step(
-        load_muse_bands,
-        NoOptions,
-        name_bands("_flux", "muse_"),
-        grid="muse",
-        sources=name_bands("", "muse_"),
-        only_with=only_with("_flux", "", "muse_"),
-    ),
-    Step(
-        smooth_bands,
-        Smooth,
-        name_bands("_smoothed"),
-        only_with=only_with("_smoothed", ""),
-        find_halo=lambda options, grid: 50,
-        resolutions={"muse_fwhm": "muse"},
-    ),
-    Step(
-        regrid_bands,
-        NoOptions,
-        name_bands("_on_muse"),
-        grid="muse",
-        only_with=only_with("_on_muse", "_smoothed"),
-    ),
-    Step(
-        subtract_skies,
-        NoOptions,
-        (*name_bands("_bgcorr"), *name_bands("_bgcorr_err")),
-        only_with={
-            **only_with("_bgcorr", ""),
-            **{f"{band}_bgcorr_err": (f"{band}_err",) for band in BANDS},
-        },
-        reduce=find_nothing,
-        looks_at=(*name_bands("_on_muse"), *name_bands("_flux", "muse_"), "star_mask"),
-        numbers=("sky_slopes", "sky_intercepts"),
-    ),
-    Step(subtract_log_continuum, NoOptions, ("hst_contsub", "hst_contsub_err")),
-    declare_steps.EXTRACT_MUSE,
-    declare_steps.LOAD_NEBULAE,
-    Step(subtract_muse_continuum, NoOptions, ("muse_contsub_ha",), grid="muse"),
-    Step(
-        correct_nii,
-        NoOptions,
-        ("hst_ha", "hst_ha_err"),
-        reduce=find_nothing,
-        looks_at=("muse_contsub_ha", "musehalpha", "star_mask"),
-        numbers=("nii_slope",),
-    ),
-)
-
-FITS = ("hst_contsub", "hst_contsub_err", "hst_ha", "hst_ha_err", "muse_contsub_ha")
 
 INPUTS = {
     **{name: f"{name}.fits" for name in (*BANDS, *name_bands("_weight"), *name_bands("", "muse_"))},
@@ -151,31 +34,14 @@ INPUTS = {
     "star_mask": "stars.fits",
 }
 MUSE = ("muse", *name_bands("", "muse_"), "star_mask")
+EBV = {"correct_extinction": {"ebv": 0.0607}}
 
 
-@pytest.fixture(autouse=True)
-def chandar2025(monkeypatch):
-    """The recipe, and its words in the vocabulary, as the next issue will add them."""
-    for name in (*name_bands("_weight"), *name_bands("", "muse_")):
-        grid = "muse" if name.startswith("muse") else "hst"
-        monkeypatch.setitem(SOURCES, name, Source(name, grid, name))
-    for step in NEW_STEPS:
-        for name in step.outputs:
-            monkeypatch.setitem(PRODUCTS, name, Product(name, step.grid, FLUX, name))
-        for name in step.numbers:
-            monkeypatch.setitem(NUMBERS, name, Number(FLUX, name))
-    recipe = Recipe("chandar2025", "A trial", NEW_STEPS, FITS, {"smooth_bands": {"hst_fwhm": 0.07}})
-    monkeypatch.setitem(RECIPES, "chandar2025", recipe)
-    return recipe
-
-
-def configure(without=(), **sections):
-    """A configuration of the new recipe; its inputs need no model of their own here."""
-    narrow = {name: INPUTS[name] for name in ("narrow", "continuum1")}
-    content = {"galaxy": "ngc0628", "recipe": "chandar2025", "inputs": narrow, **sections}
-    if "muse" not in without:
-        content["inputs"]["muse"] = INPUTS["muse"]
-    return make_config(content)
+def configure(without=(), options=None, **sections):
+    """A configuration of the recipe."""
+    inputs = {name: path for name, path in INPUTS.items() if name not in without}
+    content = {"galaxy": "ngc0628", "recipe": "chandar2025", "inputs": inputs, **sections}
+    return make_config({**content, "options": EBV | (options or {})})
 
 
 def plan(without=(), records=None, **sections):
@@ -188,66 +54,107 @@ def find_step(made, name):
 
 
 def test_recipe_has_defaults_of_its_own_that_a_configuration_overrides():
-    smooth = NEW_STEPS[2]
-    assert configure().get_options(smooth) == Smooth(hst_fwhm=0.07, muse_fwhm=0.92)
-    own = configure(options={"smooth_bands": {"hst_fwhm": 0.05}})
-    assert own.get_options(smooth) == Smooth(hst_fwhm=0.05, muse_fwhm=0.92)
+    match = declare_steps.MATCH_BANDS
+    assert configure().get_options(match).beyond == "zero"
+    assert configure().get_options(match).muse_fwhm == 0.92
+    own = configure(options={"match_bands": {"beyond": "missing", "hst_fwhm": 0.05}})
+    assert own.get_options(match).beyond == "missing"
+    assert own.get_options(match).hst_fwhm == 0.05
+
+
+def test_option_without_a_default_is_asked_for_with_what_is_known():
+    inputs = {name: INPUTS[name] for name in ("narrow", "continuum1")}
+    content = {"galaxy": "ngc628c", "recipe": "chandar2025", "inputs": inputs}
+    with pytest.raises(InputError, match=r"ebv is needed, found none: for ngc628c that is 0\.0607"):
+        make_config(content)
+    with pytest.raises(InputError, match="ebv is needed, found none: look it up"):
+        make_config({**content, "galaxy": "m51"})
+
+
+def test_option_is_shared_by_the_steps_that_need_it():
+    config = configure(options={"correct_extinction": {"ebv": 0.25}})
+    assert config.get_options(declare_steps.CORRECT_MUSE_EXTINCTION).ebv == 0.25
 
 
 def test_recipe_says_which_products_become_files():
-    assert configure().fits_names == FITS
+    assert configure().fits_names == CHANDAR2025.fits
     assert configure(output={"fits": ["hst_ha"]}).fits_names == ("hst_ha",)
 
 
-def test_everything_is_made_of_everything():
+def test_everything_is_made_of_everything_and_only_what_is_wanted_is_kept():
     made = plan()
-    assert {one.name for one in made.steps} == {step.name for step in NEW_STEPS}
-    for one in made.steps:
-        declared = {"load_nebulae": ("star_mask",)}.get(one.name, one.step.outputs)
-        assert one.outputs == declared
+    assert {one.name for one in made.steps} == {step.name for step in CHANDAR2025.steps}
+    kept = {name for one in made.steps for name in one.outputs}
+    assert kept == set(CHANDAR2025.products) - {"nebula_mask"}
     assert not any(made.holes.values())
 
 
 def test_stages_follow_the_images_from_grid_to_grid():
     stages = list_stages(plan())
     assert [(stage.grid, [one.name for one in stage.steps]) for stage in stages] == [
-        *[("muse", ["load_muse_bands", "extract_muse", "load_nebulae", "subtract_muse_continuum"])],
-        *[("hst", ["load_bands", "smooth_bands"])],
-        *[("muse", ["regrid_bands"])],
-        *[("hst", ["subtract_skies", "subtract_log_continuum", "correct_nii"])],
+        (
+            "muse",
+            [
+                *("extract_muse", "load_nebulae", "load_muse_bands", "correct_muse_extinction"),
+                "subtract_muse_continuum",
+            ],
+        ),
+        (
+            "hst",
+            ["load", "load_weights", "estimate_errors", "find_footprint", "calibrate_bands"],
+        ),
+        ("muse", ["match_bands"]),
+        (
+            "hst",
+            [
+                *("subtract_sky", "correct_extinction", "subtract_log_continuum", "correct_nii"),
+                "divide_by_area",
+            ],
+        ),
+        ("muse", ["correct_muse_nii", "divide_muse_by_area"]),
     ]
     # Both fits look at MUSE's small images, in one pass, though what they are for is HST's.
-    assert list(list_measurements(stages[-1], 2000)) == [
-        ("muse", ("subtract_skies", "correct_nii"))
-    ]
+    assert list(list_measurements(stages[3], 2000)) == [("muse", ("subtract_sky", "correct_nii"))]
+    # What a later stage takes is written, though it is not kept.
+    assert stages[1].written == {*name_bands("_flux"), *name_bands("_flux_err")}
+
+
+def test_tiles_that_read_finer_pixels_are_smaller():
+    stages = list_stages(plan())
+    fine, coarse = (
+        get_grid(make_flux([[0.0]], header=make_header((1, 1), pixel=size))) for size in (0.04, 0.2)
+    )
+    sides = [choose_side(stage, {"hst": fine, "muse": coarse}, 2000) for stage in stages]
+    assert sides == [2000, 2000, 400, 2000, 2000]
+
+
+def test_weights_are_enough_and_nothing_is_measured_for_errors():
+    assert find_step(plan(), "estimate_errors").looks_at == ()
+    looked = find_step(plan(without=["narrow_weight"]), "estimate_errors").looks_at
+    assert looked == (*BANDS, "continuum1_weight", "continuum2_weight")
+    wanted = {"estimate_errors": {"pixel_noise": "measured"}}
+    assert len(find_step(plan(options=wanted), "estimate_errors").looks_at) == 6
 
 
 def test_without_muse_its_steps_are_left_out_and_nothing_is_measured():
     made = plan(without=MUSE)
     assert [one.name for one in made.steps] == [
-        *("load_bands", "subtract_skies", "subtract_log_continuum")
+        *("load", "load_weights", "estimate_errors", "find_footprint", "calibrate_bands"),
+        *("subtract_sky", "correct_extinction", "subtract_log_continuum"),
     ]
-    skies = find_step(made, "subtract_skies")
+    skies = find_step(made, "subtract_sky")
     assert skies.looks_at == skies.numbers == ()
     assert find_step(made, "subtract_log_continuum").outputs == ("hst_contsub", "hst_contsub_err")
     assert describe_hole(made.holes["correct_nii"]) == (
         "no input 'muse_narrow': muse_narrow -> load_muse_bands -> muse_narrow_flux -> "
-        "subtract_muse_continuum -> muse_contsub_ha -> correct_nii -> hst_ha"
+        "correct_muse_extinction -> muse_narrow_corrected -> subtract_muse_continuum -> "
+        "muse_contsub -> correct_nii -> hst_ha"
     )
 
 
 def test_star_mask_alone_is_nothing_to_measure():
     made = plan(without=[name for name in MUSE if name != "star_mask"])
-    assert find_step(made, "subtract_skies").inputs[-1] == "star_mask"
-    assert not find_step(made, "subtract_skies").looks_at
-
-
-def test_errors_are_made_where_all_inputs_have_theirs():
-    made = plan(without=name_bands("_weight"))
-    assert [name for one in made.steps for name in one.outputs if name.endswith("_err")] == []
-    partly = plan(without=("continuum2_weight",))
-    assert find_step(partly, "load_bands").outputs == (*BANDS, "narrow_err", "continuum1_err")
-    assert find_step(partly, "subtract_log_continuum").outputs == ("hst_contsub",)
+    assert not find_step(made, "subtract_sky").looks_at
 
 
 def test_one_continuum_has_errors_too():
@@ -257,29 +164,49 @@ def test_one_continuum_has_errors_too():
     assert find_step(made, "correct_nii").outputs == ("hst_ha", "hst_ha_err")
 
 
-def test_error_that_cannot_be_made_is_refused_with_the_path():
+def test_product_that_cannot_be_made_is_refused_with_the_path():
     message = (
-        "[output] asks for hst_contsub_err, which cannot be made: no input 'continuum2_weight': "
-        "continuum2_weight -> load_bands -> continuum2_err -> subtract_skies -> "
-        "continuum2_bgcorr_err -> subtract_log_continuum -> hst_contsub_err: give the input"
+        "[output] asks for continuum2_weight, which cannot be made: no input 'continuum2_weight': "
+        "continuum2_weight -> load_weights -> continuum2_weight: give the input"
     )
     with pytest.raises(InputError, match=re.escape(message)):
-        plan(without=("continuum2_weight",), output={"products": ["hst_contsub_err"]})
+        plan(without=("continuum2_weight",), output={"products": ["continuum2_weight"]})
+
+
+def record(made):
+    written = {name for stage in list_stages(made) for name in stage.written}
+    return {
+        one.name: {"key": one.key, "outputs": [n for n in one.step.outputs if n in written]}
+        for one in made.steps
+    }
+
+
+def test_nothing_is_redone_though_images_between_were_not_kept():
+    assert plan(records=record(plan())).pending == ()
 
 
 def test_weight_that_comes_later_redoes_what_it_touches():
-    before = plan(without=("continuum2_weight",))
-    records = {one.name: {"key": one.key, "outputs": list(one.outputs)} for one in before.steps}
+    records = record(plan(without=("continuum2_weight",)))
     assert {one.name for one in plan(records=records).pending} == {
-        *("load_bands", "smooth_bands", "regrid_bands", "subtract_skies"),
-        *("subtract_log_continuum", "correct_nii"),
+        *("load_weights", "estimate_errors", "calibrate_bands"),
+        *("match_bands", "subtract_sky", "correct_extinction", "subtract_log_continuum"),
+        *("correct_nii", "correct_muse_nii", "divide_by_area", "divide_muse_by_area"),
     }
+
+
+def test_changed_option_redoes_what_was_not_kept_for_it():
+    records = record(plan())
+    changed = {"subtract_log_continuum": {"keep_unsubtracted": False}}
+    pending = [one.name for one in plan(records=records, options=changed).pending]
+    # The calibrated bands lie between two stages and were written; what follows them was not.
+    assert pending[:3] == ["subtract_sky", "correct_extinction", "subtract_log_continuum"]
+    assert not {"load", "calibrate_bands", "match_bands"} & set(pending)
 
 
 def test_only_the_error_that_is_wanted_and_what_it_needs_is_made():
     made = plan(output={"products": ["hst_contsub"], "fits": []})
     assert find_step(made, "subtract_log_continuum").outputs == ("hst_contsub",)
-    assert {one.name for one in made.steps} >= {"regrid_bands", "load_muse_bands"}
+    assert {one.name for one in made.steps} >= {"match_bands", "load_muse_bands"}
     assert "correct_nii" not in {one.name for one in made.steps}
 
 
@@ -288,8 +215,16 @@ def test_recipe_refuses_steps_that_do_not_fit_together():
 
     step = Step(lone, NoOptions, ("narrow",), looks_at=("elsewhere",))
     with pytest.raises(ValueError, match=r"made twice: \['narrow'\]") as found:
-        Recipe("odd", "odd", (step, declare_steps.LOAD), ("lost",), {"no_step": {}})
-    for words in ("lone takes nowhere", "lone looks at elsewhere", "'lost'", "'no_step'"):
+        Recipe(
+            "odd",
+            "odd",
+            (step, declare_steps.LOAD),
+            ("lost",),
+            ("gone",),
+            "narrow",
+            {"no_step": {}},
+        )
+    for words in ("lone takes nowhere", "lone looks at elsewhere", "'lost'", "'no_step'", "'gone'"):
         assert words in str(found.value)
 
 
@@ -306,7 +241,7 @@ def test_declared_words_are_in_the_vocabulary():
         for step in recipe.steps:
             assert set(step.outputs) <= set(PRODUCTS)
             assert set(step.sources) <= set(SOURCES)
-            assert set(step.numbers) <= set(NUMBERS)
+            assert set(step.found) <= set(NUMBERS)
             assert {PRODUCTS[name].grid for name in step.outputs} == {step.grid}
 
 

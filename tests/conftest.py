@@ -2,6 +2,7 @@
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ import phangs_xr
 from phangs_xr.engine.config import load_config
 from phangs_xr.engine.inputs import open_inputs
 from phangs_xr.qa import compare_fluxes, measure_nebulae, measure_shift
+from phangs_xr.recipes import CHANDAR2025, get_recipe
+from phangs_xr.schema import BANDS
 from phangs_xr.simulate import Galaxy, simulate_galaxy
 from phangs_xr.steps import SmoothHst
 from tests.commands import write_field
@@ -64,6 +67,11 @@ def client():
     cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0")
     with cluster, Client(cluster, set_as_default=False) as client:
         yield client
+
+
+def replace_products(output, products):
+    """What is written, but for which products are kept."""
+    return output.model_copy(update={"products": tuple(products)})
 
 
 def require_shared(name: str) -> Path:
@@ -141,6 +149,38 @@ def input_images(request):
 def products(input_images):
     """What all steps make of `input_images`, in memory; not to be changed."""
     return take_steps(input_images, {"smooth_hst": SmoothHst(muse_fwhm=0.92)})
+
+
+@pytest.fixture(scope="session")
+def banded(tmp_path_factory):
+    """The configuration of a simulated galaxy for recipes that take weights and MUSE's bands."""
+    galaxy = Galaxy(size=600, seed=3)
+    return simulate_galaxy(tmp_path_factory.mktemp("banded"), galaxy, recipe="chandar2025")
+
+
+@pytest.fixture(scope="session")
+def banded_run(banded, tmp_path_factory):
+    """The directory of a finished run of it, with its bands, not to be changed."""
+    config = load_config(banded)
+    bands = [f"{band}_bgcorr" for band in BANDS]
+    output = replace_products(config.output, [*get_recipe(config.recipe).products, *bands])
+    out = tmp_path_factory.mktemp("banded_run") / "out"
+    phangs_xr.run(replace(config, output=output), out, chunk=300)
+    return out
+
+
+@pytest.fixture(scope="session")
+def band_images(banded):
+    """Its input images, in memory."""
+    return {name: image.load() for name, image in open_inputs(load_config(banded)).items()}
+
+
+@pytest.fixture(scope="session")
+def band_products(banded, band_images):
+    """What all steps of chandar2025 make of `band_images`, in memory; not to be changed."""
+    config = load_config(banded)
+    options = {step.name: config.get_options(step) for step in config.steps}
+    return take_steps(band_images, options, CHANDAR2025)
 
 
 @pytest.fixture(scope="session")

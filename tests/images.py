@@ -70,10 +70,10 @@ def give_step(step, images, made):
     }
 
 
-def take_steps(images, options):
-    """Take all steps of the recipe by their public functions; products and numbers by name."""
+def take_steps(images, options, recipe=BARNES2023):
+    """Take all steps of a recipe by their public functions; products and numbers by name."""
     made = {}
-    for step in BARNES2023.steps:
+    for step in recipe.steps:
         result = step.function(**give_step(step, images, made), options=options.get(step.name))
         made.update(result.data_vars)
     return made

@@ -97,13 +97,16 @@ def init(
         Path | None,
         typer.Option("--output", help="Where to write; {galaxy}.toml here if not given."),
     ] = None,
+    recipe: Annotated[str, typer.Option(help="Which recipe to configure.")] = "barnes2023",
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Write a commented configuration, with the files that are found for a galaxy."""
     from phangs_xr.cli.find_files import find_files, write_config
+    from phangs_xr.recipes import get_recipe
 
     set_up_logging(quiet, debug)
+    get_recipe(recipe)
     path = output or Path(f"{galaxy.replace(' ', '').lower()}.toml")
     if path.exists():
         message = (
@@ -111,7 +114,7 @@ def init(
         )
         raise InputError(message)
     here = Path()
-    found = find_files(galaxy, hst or muse or here, muse or hst or here).choose()
+    found = find_files(galaxy, hst or muse or here, muse or hst or here).choose(recipe)
     for name in ("narrow", "continuum1"):
         if name not in found and (hst or muse):
             message = (
@@ -120,7 +123,7 @@ def init(
                 f"in {hst or muse}: correct --hst"
             )
             raise InputError(message)
-    text = write_config(galaxy.replace(" ", "").lower(), found, path.absolute().parent)
+    text = write_config(galaxy.replace(" ", "").lower(), found, path.absolute().parent, recipe)
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

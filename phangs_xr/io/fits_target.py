@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,10 @@ def build_header(image: xr.DataArray, history: Sequence[str] = ()) -> fits.Heade
     Parameters
     ----------
     image
-        Image with a `wcs`. Of its attributes `units` becomes BUNIT, `object` OBJECT, and
-        `photflam`, `photplam`, `photbw`, where they are finite, the cards of those names.
+        Image with a `wcs`. Of its attributes `units` becomes BUNIT, `object` OBJECT, `fwhm`
+        [arcsec] BMAJ, BMIN and BPA [deg], `curve`, `pivot` and `rectangular_width` CURVE, PIVOT and
+        RECTW, and `photflam`, `photplam`, `photbw`, where they are finite, the cards of those
+        names.
     history
         One HISTORY entry each.
 
@@ -62,9 +64,24 @@ def build_header(image: xr.DataArray, history: Sequence[str] = ()) -> fits.Heade
     header = fits.Header.fromstring("\n".join(lines), sep="\n")
     if image.attrs.get("object"):
         header["OBJECT"] = _to_ascii(str(image.attrs["object"]))
+    _describe_beam(header, image.attrs)
     for entry in history:
         header.add_history(_to_ascii(entry))
     return header
+
+
+def _describe_beam(header: fits.Header, attrs: Mapping[Any, Any]) -> None:
+    """Add the resolution, and the filter, as far as they are known."""
+    fwhm = attrs.get("fwhm", np.nan)
+    if np.isfinite(fwhm):
+        for key in ("BMAJ", "BMIN"):
+            header[key] = (float(fwhm) / 3600, "FWHM of the point-spread function [deg]")
+        header["BPA"] = (0.0, "its position angle [deg]")
+    if attrs.get("curve"):
+        header["CURVE"] = (_to_ascii(str(attrs["curve"]))[:60], "throughput curve of the filter")
+    for name, key in (("pivot", "PIVOT"), ("rectangular_width", "RECTW")):
+        if np.isfinite(attrs.get(name, np.nan)):
+            header[key] = (float(attrs[name]), f"{name.replace('_', ' ')} of the filter [Angstrom]")
 
 
 def _to_ascii(text: str) -> str:

@@ -73,7 +73,8 @@ def require_photometry(image: xr.DataArray, keyword: str, name: str) -> float:
     found = "no such card" if value is None else f"{value!r}"
     message = (
         f"{name}: {keyword.upper()} ({_MEANING[keyword]}) should be a positive number, found "
-        f"{found}{where}: correct the header, or give it in the configuration as "
+        f"{found}{where}: correct the header, or let the filter's throughput curve tell it "
+        f'(photometry = "curve"), or give it in the configuration as '
         f"[inputs] {name} = {{ path = ..., {keyword} = ... }}"
     )
     raise InputError(message)

@@ -215,7 +215,7 @@ class Recipe:
         Which of them is to be measured on, where it is made.
     products
         What is kept in the store unless the configuration says otherwise; all that is made if None.
-        What only a later step takes is not kept longer than it must be.
+        Of the rest the store holds what one stage hands to another.
     """
 
     name: str

@@ -1,11 +1,13 @@
 """A whole data set of a simulated galaxy: HST's and MUSE's files, the truth, a configuration."""
 
 import json
+import math
 from pathlib import Path
 
 from astropy.table import Table
 
 from phangs_xr.errors import InputError
+from phangs_xr.photometry.extinction import find_extinction_factor
 from phangs_xr.simulate import hst, muse, nebulae
 from phangs_xr.simulate.frame import Frame
 from phangs_xr.simulate.galaxy import Galaxy
@@ -13,7 +15,13 @@ from phangs_xr.simulate.nebulae import Labels
 from phangs_xr.simulate.scene import Scene, build_scene
 
 
-def simulate_galaxy(out: str | Path, galaxy: Galaxy | None = None, *, chunk: int = 1000) -> Path:
+def simulate_galaxy(
+    out: str | Path,
+    galaxy: Galaxy | None = None,
+    *,
+    chunk: int = 1000,
+    recipe: str = "barnes2023",
+) -> Path:
     """Write a simulated galaxy with known truth, ready for `phangs-xr run`.
 
     Parameters
@@ -25,6 +33,9 @@ def simulate_galaxy(out: str | Path, galaxy: Galaxy | None = None, *, chunk: int
     chunk
         Rows and columns of the HST mosaics to hold in memory at a time. The files are the same,
         bit for bit, whatever it is.
+    recipe
+        That the configuration names; with any but `barnes2023`, which takes neither, it lists
+        weights and synthetic bands too, and that no extinction is to be undone.
 
     Returns
     -------
@@ -66,7 +77,7 @@ def simulate_galaxy(out: str | Path, galaxy: Galaxy | None = None, *, chunk: int
     nebulae.write_nebulae(galaxy, maps.frame, mask, table, folders["muse"])
     _write_regions(scene, maps.frame, identity, folders["truth"] / "regions.csv")
     _write_truth(galaxy, folders["truth"] / "truth.json")
-    return _write_config(galaxy, out)
+    return _write_config(galaxy, out, recipe)
 
 
 def _write_regions(scene: Scene, frame: Frame, identity: Labels, path: Path) -> None:
@@ -93,25 +104,39 @@ def _write_truth(galaxy: Galaxy, path: Path) -> None:
     path.write_text(json.dumps(truth, indent=2) + "\n")
 
 
-def _write_config(galaxy: Galaxy, out: Path) -> Path:
+def find_colour_excess(galaxy: Galaxy) -> float:
+    """Return the E(B-V) [mag] that dims the narrow band by the galaxy's `extinction`."""
+    unit = find_extinction_factor(galaxy.narrow.photplam, 1.0)
+    return math.log(galaxy.extinction) / math.log(unit)
+
+
+def _write_config(galaxy: Galaxy, out: Path, recipe: str) -> Path:
     names = ["narrow", "continuum1", "continuum2"][: len(galaxy.bands)]
     inputs = {
         name: f"hst/{hst.name_mosaic(galaxy, band, 'exp_drc_sci')}"
         for name, band in zip(names, galaxy.bands, strict=True)
     }
     muse_name = galaxy.muse_name
-    inputs["muse"] = f"muse/{muse_name}-{galaxy.muse_fwhm:.2f}asec_MAPS.fits"
+    stem = f"{muse_name}-{galaxy.muse_fwhm:.2f}asec"
+    inputs["muse"] = f"muse/{stem}_MAPS.fits"
+    if recipe != "barnes2023":
+        for name, band in zip(names, galaxy.bands, strict=True):
+            inputs[f"{name}_weight"] = f"hst/{hst.name_mosaic(galaxy, band, 'err_drc_wht')}"
+            inputs[f"muse_{name}"] = f"muse/{stem}_{band.camera.upper()}_{band.filter}.fits"
     inputs["nebula_mask"] = f"muse/{muse_name}_nebulae_mask_V2.fits"
     inputs["nebula_catalogue"] = "muse/Nebulae_catalogue_v3.fits"
     inputs["star_mask"] = f"muse/{muse_name}_starmask.fits"
     lines = [
         "# Simulated by phangs_xr; the truth is in truth/.",
         f'galaxy = "{galaxy.name}"',
-        'recipe = "barnes2023"',
+        f'recipe = "{recipe}"',
         "",
         "[inputs]",
         *(f'{name} = "{path}"' for name, path in inputs.items()),
     ]
+    if recipe != "barnes2023":
+        ebv = find_colour_excess(galaxy)
+        lines += ["", "[options.correct_extinction]", f"ebv = {ebv:.4f}    # as simulated"]
     config = out / f"{galaxy.name}.toml"
     config.write_text("\n".join(lines) + "\n")
     return config

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
 from phangs_xr.numerics.lazy import map_pixels
+from phangs_xr.photometry.choose_curve import find_curve
 from phangs_xr.photometry.keywords import require_photometry
 from phangs_xr.photometry.labels import label_product, require_products
 from phangs_xr.schema import FLUX_SCALE
@@ -32,17 +33,16 @@ class ConvertUnits:
     bandwidth
         "photbw": PHOTBW of the header, as published. "rectangular": `rectangular_width`.
     rectangular_width
-        ∫T dλ / max T of the narrow filter [Å]; needed for "rectangular".
+        ∫T dλ / max T of the narrow filter [Å]; that of its throughput curve if None, where header
+        or file's name tell the filter.
     """
 
     bandwidth: Literal["photbw", "rectangular"] = "photbw"
     rectangular_width: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a rectangular width that is missing or not positive."""
-        if self.bandwidth == "rectangular" and not (
-            self.rectangular_width is not None and self.rectangular_width > 0
-        ):
+        """Refuse a rectangular width that is not positive."""
+        if self.rectangular_width is not None and not self.rectangular_width > 0:
             message = (
                 f"convert_units: bandwidth 'rectangular' needs a positive rectangular_width "
                 f"[Angstrom], found {self.rectangular_width}: give it, or the throughput curve"
@@ -52,9 +52,17 @@ class ConvertUnits:
 
 def check_inputs(options: ConvertUnits, images: Mapping[str, xr.DataArray]) -> Iterable[str]:
     """Refuse a narrow band whose header lacks the width that is asked for; there is no remark."""
-    if options.bandwidth == "photbw":
-        require_photometry(images["narrow"], "photbw", "narrow")
+    _find_width(options, images["narrow"])
     return ()
+
+
+def _find_width(options: ConvertUnits, image: xr.DataArray) -> float:
+    """Return the width that the line's flux density is multiplied by [Å]."""
+    if options.bandwidth == "photbw":
+        return require_photometry(image, "photbw", "narrow")
+    if options.rectangular_width is not None:
+        return options.rectangular_width
+    return find_curve(image, "narrow").rectangular_width
 
 
 def scale_counts(counts: NDArray[np.floating], *, factor: float) -> NDArray[np.floating]:
@@ -84,10 +92,7 @@ def convert_units(halpha_raw: xr.DataArray, *, options: ConvertUnits | None = No
     """
     options = options or ConvertUnits()
     require_products(halpha_raw=halpha_raw)
-    if options.bandwidth == "rectangular" and options.rectangular_width is not None:
-        width = options.rectangular_width
-    else:
-        width = require_photometry(halpha_raw, "photbw", "narrow")
+    width = _find_width(options, halpha_raw)
     factor = require_photometry(halpha_raw, "photflam", "narrow") * width * FLUX_SCALE
     halpha = map_pixels(scale_counts, halpha_raw, factor=factor)
     return xr.Dataset({"halpha": label_product(halpha, "halpha", "convert_units")})

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
 from phangs_xr.numerics.lazy import map_pixels
+from phangs_xr.photometry.choose_curve import name_curve
 from phangs_xr.photometry.keywords import Photometry, find_keyword, get_photometry
 from phangs_xr.photometry.labels import label_product, require_products
 
@@ -130,6 +131,8 @@ def subtract_continuum(
     width = find_keyword(narrow, "photbw")
     if width is not None:
         photometry["photbw"] = width
+    if name_curve(narrow):
+        photometry["curve"] = name_curve(narrow)
     return xr.Dataset(
         {
             name: label_product(image, name, "subtract_continuum", **photometry)

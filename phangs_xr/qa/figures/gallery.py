@@ -53,7 +53,7 @@ _DIMS = ("sheet_x", "sheet_y")
 Line = NDArray[np.float64]
 
 
-def rank_nebulae(nebulae: xr.Dataset, product: str) -> NDArray[np.intp]:
+def rank_nebulae(nebulae: xr.Dataset, product: str = "anchored") -> NDArray[np.intp]:
     """Return the rows of the nebulae that both telescopes cover, the most discrepant first.
 
     By |log(flux/MUSE)| of the product's flux; those without a positive ratio before all others.

@@ -117,7 +117,7 @@ def plot_backgrounds(field: xr.DataTree, nebulae: xr.Dataset | None = None) -> h
             float(fits["sky_intercept"][number]),
             f"{band}: HST against MUSE",
             "MUSE",
-            "HST at MUSE's resolution",
+            "HST",
             f"{FLUX_UNIT} Å⁻¹ per spaxel",
             points=fits["sky_points"].values[number],
         )

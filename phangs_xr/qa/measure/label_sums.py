@@ -169,21 +169,19 @@ class SumNebulae:
         The nebulae, on the mask's grid.
     grid
         The images' grid.
+    images
+        How many images there are.
     squared
-        Of each image, whether its squares are summed, as of errors.
+        Places of those whose squares are summed, as of errors.
     """
 
     nebulae: LabelMap
     grid: Grid
-    squared: tuple[bool, ...]
+    images: int
+    squared: tuple[int, ...] = ()
     depth: int = 0
     cell: int = CELL
     passes: int = 1
-
-    @property
-    def images(self) -> int:
-        """How many images there are."""
-        return len(self.squared)
 
     def start(self) -> None:
         """Begin with nothing summed."""
@@ -199,8 +197,8 @@ class SumNebulae:
             labels = self.nebulae.sample(self.grid.window(ys, slice(column, column + width)))
             if labels is not None:
                 strips = [
-                    np.square(array[start:stop]) if square else array[start:stop]
-                    for array, square in zip(block.owned, self.squared, strict=True)
+                    np.square(array[start:stop]) if place in self.squared else array[start:stop]
+                    for place, array in enumerate(block.owned)
                 ]
                 parts.append(sum_cells(labels, strips, self.nebulae.size))
         return np.concatenate(parts)

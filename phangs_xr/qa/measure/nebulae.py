@@ -26,13 +26,17 @@ from phangs_xr.qa.measure.label_sums import (
     number_nebulae,
 )
 from phangs_xr.qa.measure.products import get_node, list_compared, list_images
+from phangs_xr.recipes import BARNES2023
 from phangs_xr.recipes.step import ERROR
 from phangs_xr.schema import FLUX, PRODUCTS, RATIO
 from phangs_xr.sky import find_overlap, get_grid, measure_separation, require_one_grid
 
 _log = logging.getLogger(__name__)
 
-MEASURED = {
+HST_FLUXES = {f"flux_{name}": name for name in BARNES2023.compared}
+"""Which product each HST flux is summed from, of a field that does not say its recipe."""
+
+_BESIDE = {
     "flux_muse": (FLUX, "MUSE H-alpha flux"),
     "coverage_hst": (RATIO, "Fraction of the nebula's HST pixels that have data"),
     "coverage_muse": (RATIO, "Fraction of the nebula's MUSE pixels that have data"),
@@ -41,6 +45,12 @@ MEASURED = {
     "area": ("arcsec2", "Area of the nebula in the mask"),
 }
 """Units and meaning of what `measure_nebulae` measures beside HST's fluxes."""
+
+MEASURED = {
+    **{flux: (FLUX, PRODUCTS[name].long_name) for flux, name in HST_FLUXES.items()},
+    **_BESIDE,
+}
+"""All that it measures of such a field."""
 
 STEP = "measure_nebulae"
 
@@ -66,8 +76,8 @@ def measure_nebulae(field: xr.DataTree, runner: Runner | None = None) -> xr.Data
     -------
     xr.Dataset
         One row along `nebula` for every ID of the mask, coordinate `region_ID`: `flux_X` of each
-        map X that is compared, `flux_X_err` of each that has an error, the variables of `MEASURED`,
-        and the catalogue's columns under their own names (`catalogue_ra` and the
+        map X that is compared, `flux_X_err` of each that has an error, place, area
+        and coverage, and the catalogue's columns under their own names (`catalogue_ra` and the
         like if the name is taken), NaN or empty where it has no row for the ID. A flux is the sum
         over the pixels with data, NaN if there are none. Its error takes into account that
         drizzling correlates neighbours: it is that of independent pixels over
@@ -123,8 +133,8 @@ def plan_nebulae(
             "give the mask of this galaxy"
         )
     nebulae = LabelMap.build(labels, get_grid(mask), ids.size)
-    squared = tuple(name.endswith(ERROR) for name in summed)
-    return NebulaPlan(field, ids, labels, summed, SumNebulae(nebulae, grid, squared))
+    squared = tuple(place for place, name in enumerate(summed) if name.endswith(ERROR))
+    return NebulaPlan(field, ids, labels, summed, SumNebulae(nebulae, grid, len(summed), squared))
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +182,7 @@ class NebulaPlan:
                 measured.get(name, unknown),
                 {"units": units, "long_name": long_name, "step": STEP},
             )
-            for name, (units, long_name) in {**self._describe_fluxes(), **MEASURED}.items()
+            for name, (units, long_name) in {**self._describe_fluxes(), **_BESIDE}.items()
         }
         ids = ("nebula", self.ids, {"long_name": "Number of the nebula in the mask"})
         dataset = xr.Dataset(variables, {"region_ID": ids})

@@ -12,6 +12,8 @@ FLUX_DENSITY = "10**-20 erg s-1 cm-2 Angstrom-1"
 SURFACE_BRIGHTNESS = "10**-20 erg s-1 cm-2 arcsec-2"
 JANSKY = "Jy"
 WEIGHT = "s2 electron-2"
+SPEED = "km s-1"
+PER_ANGSTROM = "Angstrom-1"
 RATIO = ""
 
 FLUX_SCALE = 1e20
@@ -48,6 +50,8 @@ class Source:
         Whether a field cannot do without.
     extension
         Name of the HDU that is meant unless the configuration names another; "" is the first image.
+    part_of
+        The input whose file it is another HDU of, there if the file has it: not a key of `[inputs]`.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Source:
     kind: Literal["image", "weight", "mask", "table"] = "image"
     required: bool = False
     extension: str = ""
+    part_of: str = ""
 
 
 _SOURCES = (
@@ -69,6 +74,17 @@ _SOURCES = (
     Source("muse_narrow", "muse", "The narrow band, made of MUSE's spectra"),
     Source("muse_continuum1", "muse", "The first broad band, made of MUSE's spectra"),
     Source("muse_continuum2", "muse", "The second broad band, made of MUSE's spectra"),
+    *(
+        Source(name, "muse", long_name, "mask", extension=extension, part_of="muse")
+        for name, extension, long_name in (
+            ("muse_halpha_err", "HA6562_FLUX_ERR", "Error of MUSE's H-alpha"),
+            ("muse_velocity", "HA6562_VEL", "Velocity of H-alpha relative to REDSHIFT"),
+            ("muse_velocity_err", "HA6562_VEL_ERR", "Error of that velocity"),
+            ("muse_nii", "NII6583_FLUX", "MUSE's [NII]6583"),
+            ("muse_hbeta", "HB4861_FLUX", "MUSE's H-beta"),
+            ("muse_oiii", "OIII5006_FLUX", "MUSE's [OIII]5007"),
+        )
+    ),
     Source("nebula_mask", "muse", "region_ID of each pixel", "mask"),
     Source("nebula_catalogue", "nebulae", "Table of nebulae, with galaxy and region_ID", "table"),
     Source("star_mask", "muse", "Non-zero on foreground stars", "mask"),
@@ -116,6 +132,7 @@ def _list_band_products() -> tuple[Product, ...]:
         made += [
             Product(f"{band}_weight", "hst", WEIGHT, f"Inverse variance of the {name}", ""),
             Product(f"{band}_err", "hst", COUNTS, f"Error of the {name}"),
+            Product(f"{band}_clean", "hst", COUNTS, f"The {name} without cosmic rays"),
             Product(f"{band}_flux", "hst", FLUX_DENSITY, f"Flux density in the {name}"),
             Product(f"{band}_flux_err", "hst", FLUX_DENSITY, f"Error of the {name}'s flux"),
             Product(f"{band}_skysub", "hst", FLUX_DENSITY, f"The {name} without its background"),
@@ -194,6 +211,42 @@ _PRODUCTS = (
         "MUSE's narrow-band H-alpha surface brightness",
         "muse",
     ),
+    Product("musehalpha_err", "muse", FLUX, "Error of MUSE's H-alpha flux", "muse"),
+    Product("line_velocity", "muse", SPEED, "Velocity of H-alpha relative to REDSHIFT", "muse"),
+    Product("line_velocity_err", "muse", SPEED, "Error of the velocity", "muse"),
+    Product("nii_flux", "muse", FLUX, "MUSE [NII]6583 flux", "muse"),
+    Product("hbeta_flux", "muse", FLUX, "MUSE H-beta flux", "muse"),
+    Product("oiii_flux", "muse", FLUX, "MUSE [OIII]5007 flux", "muse"),
+    Product(
+        "line_response", "muse", PER_ANGSTROM, "What the narrow band sees of the lines", "muse"
+    ),
+    Product(
+        "continuum1_response",
+        "muse",
+        PER_ANGSTROM,
+        "What the first broad band sees of the lines",
+        "muse",
+    ),
+    Product(
+        "continuum2_response",
+        "muse",
+        PER_ANGSTROM,
+        "What the second broad band sees of the lines",
+        "muse",
+    ),
+    Product("halpha_hst", "hst", FLUX, "H-alpha flux by HST alone, as MUSE calibrates it"),
+    Product("halpha_hst_err", "hst", FLUX, "Error of HST's H-alpha flux"),
+    Product("continuum", "hst", FLUX_DENSITY, "Continuum at the narrow band"),
+    Product("continuum_err", "hst", FLUX_DENSITY, "Error of the continuum"),
+    Product("colour", "hst", RATIO, "Logarithm of the broad bands' ratio, smoothed", ""),
+    Product("equivalent_width", "hst", "Angstrom", "H-alpha flux over continuum"),
+    Product("halpha_on_muse", "muse", FLUX, "HST's H-alpha flux as MUSE sees it", "muse"),
+    Product("muse_minus_hst", "muse", FLUX, "MUSE's H-alpha flux less HST's", "muse"),
+    Product("joint_correction", "muse", FLUX, "What MUSE adds to HST's H-alpha flux", "muse"),
+    Product("muse_share", "muse", RATIO, "Share of the correction's weight with MUSE data", ""),
+    Product("halpha_joint", "hst", FLUX, "H-alpha flux, the best estimate of HST and MUSE"),
+    Product("halpha_joint_err", "hst", FLUX, "Error of the best estimate"),
+    Product("muse_coverage", "hst", RATIO, "How much MUSE has a part in the best estimate", ""),
     Product("nebula_mask", "muse", RATIO, "Nebula region_ID, NaN outside", ""),
     Product("star_mask", "muse", RATIO, "Non-zero on foreground stars", ""),
 )
@@ -267,4 +320,24 @@ NUMBERS: dict[str, Number] = {
         "", "Spaxels by narrow band (rows) and H-alpha (columns)", ("hst_bin", "muse_bin")
     ),
     "unsubtracted": Number("pix", "Pixels whose continuum counts as 0: a band is not positive"),
+    "muse_noise": Number(FLUX, "Noise of a spaxel of MUSE's H-alpha, as measured"),
+    "field_velocity": Number(SPEED, "Median velocity of the lines relative to REDSHIFT"),
+    "field_ratios": Number("", "[NII], H-beta and [OIII] over H-alpha of the field", ("line",)),
+    "clipped_sky": Number(FLUX_DENSITY, "Clipped median of HST's bands, per pixel", ("band",)),
+    "cosmic_pixels": Number("pix", "Pixels in which any band had a cosmic ray"),
+    "gain": Number("", "Of HST's line flux over MUSE's"),
+    "gain_error": Number("", "Standard error of the gain"),
+    "continuum_q": Number("", "Continuum over the interpolated one, by powers of ln u", ("power",)),
+    "continuum_q_error": Number("", "Their standard errors", ("power",)),
+    "continuum_colour": Number("", "ln u about which q expands, least, largest", ("colour3",)),
+    "field_sky": Number(FLUX_DENSITY, "Sky of HST's bands, per pixel", ("band",)),
+    "muse_shift": Number("pix", "Rows and columns by which MUSE lies beyond HST", ("axis",)),
+    "muse_shift_error": Number("pix", "Standard error of the shift's length"),
+    "mean_response": Number(PER_ANGSTROM, "Median line response of the bands", ("band",)),
+    "calibration_error": Number("", "Relative error that all fluxes have in common"),
+    "hst_noise": Number(FLUX, "Median error of a pixel of HST's H-alpha"),
+    "muse_noise_level": Number(FLUX, "Median error of a spaxel of MUSE's H-alpha"),
+    "residual_excess": Number(
+        "", "Variance of MUSE less HST in bright spaxels beyond that elsewhere"
+    ),
 }

@@ -111,6 +111,7 @@ _NamedInputs: type[Inputs] = create_model(
     **{
         source.name: (Input, ...) if source.required else (Input | None, None)
         for source in SOURCES.values()
+        if not source.part_of
     },  # type: ignore[call-overload]  # its stub wants each field written out
 )
 

@@ -180,7 +180,7 @@ def prepare_field(
         _require_directory(Path(store.location), "give another with [output] store")
     attrs = store.read_attrs()
     _check_owner(config, store, attrs)
-    inputs = digest_inputs(config, attrs.get("inputs", {}))
+    inputs = digest_inputs(config, attrs.get("inputs", {}), images)
     digests = {name: one["digest"] for name, one in inputs.items()}
     plan = make_plan(config, digests, attrs.get("records", {}), store.has_image, force, VERSION)
     return Field(config, images, inputs, directory, store, plan, _read_catalogue(config), remarks)

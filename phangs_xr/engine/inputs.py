@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import xarray as xr
 from phangs_xr.engine.config import Config, Input
 from phangs_xr.engine.tiles import Tile, list_tiles
 from phangs_xr.errors import InputError
+from phangs_xr.io.fits import list_hdus, read_card
 from phangs_xr.photometry.choose_curve import complete_photometry
 from phangs_xr.photometry.keywords import PHOTOMETRY
 from phangs_xr.schema import GRIDS, SOURCES, GridName
@@ -44,11 +45,29 @@ def open_inputs(config: Config) -> dict[str, xr.DataArray]:
     InputError
         If a file is missing, not FITS, truncated, or has no such image.
     """
-    return {
-        name: open_input(name, one)
-        for name, one in config.inputs.given.items()
-        if SOURCES[name].kind != "table"
+    given = config.inputs.given
+    images = {
+        name: open_input(name, one) for name, one in given.items() if SOURCES[name].kind != "table"
     }
+    for name in _list_parts(config):
+        parent = SOURCES[name].part_of
+        if SOURCES[name].extension in list_hdus(given[parent].path):
+            images[name] = open_input(name, Input(path=given[parent].path))
+    if "muse" in given:
+        redshift = read_card(given["muse"].path, "REDSHIFT")
+        if redshift is not None:
+            images["muse"] = images["muse"].assign_attrs(redshift=redshift)
+    return images
+
+
+def _list_parts(config: Config) -> list[str]:
+    """Return the inputs that are parts of given ones, as far as the recipe takes them."""
+    taken = {name for step in config.steps for name in step.sources}
+    return [
+        name
+        for name, source in SOURCES.items()
+        if source.part_of in config.inputs.given and name in taken
+    ]
 
 
 def open_input(name: str, one: Input) -> xr.DataArray:
@@ -122,7 +141,9 @@ def find_references(images: Mapping[str, xr.DataArray]) -> dict[GridName, str]:
     }
 
 
-def digest_inputs(config: Config, known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def digest_inputs(
+    config: Config, known: Mapping[str, Any], images: Collection[str]
+) -> dict[str, dict[str, Any]]:
     """Return what identifies the content of each input file.
 
     Parameters
@@ -131,6 +152,8 @@ def digest_inputs(config: Config, known: Mapping[str, Any]) -> dict[str, dict[st
         Of the field.
     known
         What an earlier run stored; a file of the same size and time of change is not read again.
+    images
+        Names of the images that were opened.
 
     Returns
     -------
@@ -143,7 +166,12 @@ def digest_inputs(config: Config, known: Mapping[str, Any]) -> dict[str, dict[st
         digests = pool.map(
             _digest_input, given, given.values(), [known.get(name, {}) for name in given]
         )
-        return dict(zip(given, digests, strict=True))
+        found = dict(zip(given, digests, strict=True))
+    for name in _list_parts(config):
+        if name in images:
+            parent = found[SOURCES[name].part_of]
+            found[name] = {**parent, "digest": f"{parent['digest']} {SOURCES[name].extension}"}
+    return found
 
 
 def name_output(config: Config, images: Mapping[str, xr.DataArray]) -> Path:

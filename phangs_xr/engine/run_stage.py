@@ -176,9 +176,9 @@ def _measure(
     measurements = {}
     for one in stage.measuring:
         if one.step.reduce is not None:
-            looked = tuple(images[_name_input(one, name)] for name in one.looks_at)
-            reduction = one.step.reduce(one.options, one.looks_at)
-            measurements[one.name] = Measurement(reduction, looked)
+            looked = {name: images[_name_input(one, name)] for name in one.looks_at}
+            reduction = one.step.reduce(one.options, looked)
+            measurements[one.name] = Measurement(reduction, tuple(looked.values()))
     numbers: dict[str, Any] = {}
     for found in run_reductions(measurements, runner).values():
         numbers.update(found)

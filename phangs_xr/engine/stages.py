@@ -44,7 +44,7 @@ class Stage:
 def find_cells(stage: Stage) -> dict[str, int]:
     """Return what the tiles of each of a stage's measuring steps begin at multiples of [pixel]."""
     return {
-        one.name: one.step.reduce(one.options, one.looks_at).cell
+        one.name: one.step.reduce(one.options, dict.fromkeys(one.looks_at)).cell
         for one in stage.measuring
         if one.step.reduce is not None
     }
@@ -53,7 +53,7 @@ def find_cells(stage: Stage) -> dict[str, int]:
 def find_passes(stage: Stage) -> dict[str, int]:
     """Return the most passes that each of a stage's measuring steps can need."""
     return {
-        one.name: one.step.reduce(one.options, one.looks_at).passes
+        one.name: one.step.reduce(one.options, dict.fromkeys(one.looks_at)).passes
         for one in stage.measuring
         if one.step.reduce is not None
     }

@@ -228,6 +228,26 @@ def list_hdus(path: str | os.PathLike[str]) -> list[str]:
         return [hdu.name for hdu in hdus]
 
 
+def read_card(path: str | os.PathLike[str], keyword: str) -> Any:
+    """Return the value of a card of a file's first header, None if it has none.
+
+    Parameters
+    ----------
+    path
+        The FITS file.
+    keyword
+        Of the card.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no FITS.
+    """
+    path = _get_path(path)
+    with _read_from(path), fits.open(path) as hdus:
+        return _clean_cards(hdus[0].header).get(keyword)
+
+
 def _find_image(path: Path, wanted: int | str | None) -> _StoredImage:
     with fits.open(path) as hdus, fits.open(path, disable_image_compression=True) as raw_hdus:
         number = _choose(path, list(hdus), wanted)

@@ -1,8 +1,8 @@
-"""Keep the pixels that several small images have in common, for fits that need them all at once."""
+"""Keep small images, or the pixels that they have in common, for fits that need all at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,57 @@ class CollectPixels:
         parts = [merged[cell] for cell in sorted(merged)]
         rows = np.concatenate(parts, axis=1) if parts else np.empty((0, 0))
         return self.fit(rows.astype(np.float64))
+
+    def is_done(self, state: dict[str, Any] | None) -> bool:
+        """Tell whether the fit was made."""
+        return state is not None
+
+    def finish(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Return the numbers."""
+        return state
+
+
+@dataclass(frozen=True)
+class CollectImages:
+    """Reduce small images to what a fit makes of them whole.
+
+    As `CollectPixels`, for a fit that needs to know where pixels lie.
+
+    Parameters
+    ----------
+    names
+        Of the images, in their order.
+    fit
+        Called with the whole images by name; returns the numbers.
+    """
+
+    names: tuple[str, ...]
+    fit: Callable[[Mapping[str, NDArray[np.floating]]], dict[str, Any]]
+    depth: int = 0
+    cell: int = 1
+    passes: int = 1
+
+    def start(self) -> None:
+        """Begin with nothing."""
+
+    def look(self, state: None, block: Block) -> Parts:
+        """Return the block, by its place."""
+        return {block.offset: np.stack(block.owned)}
+
+    def merge(self, one: Parts, other: Parts) -> Parts:
+        """Join two blocks."""
+        return {**one, **other}
+
+    def advance(self, state: None, merged: Parts) -> dict[str, Any]:
+        """Put the blocks together, and fit."""
+        shape = [
+            max(place[axis] + part.shape[axis + 1] for place, part in merged.items())
+            for axis in (0, 1)
+        ]
+        whole = np.empty((len(self.names), *shape), np.float32)
+        for (row, column), part in merged.items():
+            whole[:, row : row + part.shape[1], column : column + part.shape[2]] = part
+        return self.fit(dict(zip(self.names, whole, strict=True)))
 
     def is_done(self, state: dict[str, Any] | None) -> bool:
         """Tell whether the fit was made."""

@@ -11,11 +11,21 @@ import difflib
 from phangs_xr.errors import InputError
 from phangs_xr.recipes.barnes2023 import BARNES2023
 from phangs_xr.recipes.chandar2025 import CHANDAR2025
+from phangs_xr.recipes.default import DEFAULT
 from phangs_xr.recipes.step import Recipe, Step, judge_numbers
 
-__all__ = ["BARNES2023", "CHANDAR2025", "RECIPES", "Recipe", "Step", "get_recipe", "judge_numbers"]
+__all__ = [
+    "BARNES2023",
+    "CHANDAR2025",
+    "DEFAULT",
+    "RECIPES",
+    "Recipe",
+    "Step",
+    "get_recipe",
+    "judge_numbers",
+]
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (BARNES2023, CHANDAR2025)}
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (DEFAULT, BARNES2023, CHANDAR2025)}
 
 
 def get_recipe(name: str) -> Recipe:

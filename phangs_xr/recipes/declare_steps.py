@@ -205,7 +205,7 @@ MATCH_BANDS = Step(
     _name_bands(after="_on_muse"),
     grid="muse",
     only_with=_pair_bands("*_on_muse", "*_flux"),
-    unread=("muse_narrow_flux",),
+    unread=("musehalpha",),
     find_halo=steps.find_match_bands_halo,
     check=steps.check_match_bands,
     resolutions={"muse_fwhm": "muse"},
@@ -227,7 +227,7 @@ CORRECT_EXTINCTION = Step(
     steps.correct_extinction,
     steps.CorrectExtinction,
     (*_name_bands(after="_bgcorr"), *_name_bands(after="_bgcorr_err")),
-    only_with=_pair_bands("*_bgcorr", "*_skysub") | _pair_bands("*_bgcorr_err", "*_flux_err"),
+    only_with=_pair_bands("*_bgcorr", "*_flux") | _pair_bands("*_bgcorr_err", "*_flux_err"),
     asked={"ebv": suggest_ebv},
 )
 
@@ -288,4 +288,120 @@ DIVIDE_MUSE_BY_AREA = Step(
     ("muse_ha_as2", "muse_contsub_ha_as2"),
     grid="muse",
     only_with={"muse_contsub_ha_as2": ("muse_contsub_ha",)},
+)
+
+CLEAN_COSMIC_RAYS = Step(
+    steps.clean_cosmic_rays,
+    steps.CleanCosmicRays,
+    (*_name_bands(after="_clean"), "cosmic_mask"),
+    only_with=_pair_bands("*_clean", "*"),
+    tallies={"cosmic_mask": "cosmic_pixels"},
+    find_halo=steps.find_clean_cosmic_rays_halo,
+    summary="pixels of cosmic rays: {cosmic_pixels:.0f}",
+)
+
+EXTRACT_LINES = Step(
+    steps.extract_lines,
+    steps.ExtractLines,
+    (
+        "musehalpha_err",
+        "line_velocity",
+        "line_velocity_err",
+        "nii_flux",
+        "hbeta_flux",
+        "oiii_flux",
+    ),
+    grid="muse",
+    sources=("muse", *steps.LINE_SOURCES),
+    only_with={
+        "musehalpha_err": ("muse",),
+        **{made: (taken,) for taken, made in steps.LINE_SOURCES.items() if taken[-4:] != "_err"},
+        "line_velocity_err": ("muse_velocity_err",),
+    },
+    reduce=steps.reduce_to_muse_noise,
+    measures=steps.needs_muse_noise,
+    looks_at=("muse",),
+    numbers=("muse_noise",),
+)
+
+MEASURE_RESPONSE = Step(
+    steps.measure_response,
+    steps.MeasureResponse,
+    ("line_response", "continuum1_response", "continuum2_response"),
+    grid="muse",
+    sources=("muse", *BANDS),
+    only_with={"continuum2_response": ("continuum2",)},
+    unread=("muse", *BANDS),
+    reduce=steps.reduce_to_field,
+    looks_at=steps.RESPONSE_MAPS,
+    numbers=("field_velocity", "field_ratios"),
+    find_halo=steps.find_measure_response_halo,
+    check=steps.check_measure_response,
+    shared={"ebv": "correct_extinction"},
+)
+
+MEASURE_SKY = Step(
+    steps.measure_sky,
+    steps.MeasureSky,
+    (),
+    reduce=steps.reduce_to_sky,
+    measures=steps.needs_sky,
+    looks_at=_name_bands(after="_flux"),
+    unread=(*_name_bands(after="_flux"), "musehalpha"),
+    numbers=("clipped_sky",),
+)
+
+SOLVE_HALPHA = Step(
+    steps.solve_halpha,
+    steps.SolveHalpha,
+    ("halpha_hst", "halpha_hst_err", "continuum", "continuum_err", "colour", "equivalent_width"),
+    only_with=dict.fromkeys(
+        ("halpha_hst_err", "continuum_err", "equivalent_width"),
+        ("narrow_flux_err", "continuum1_flux_err"),
+    ),
+    reduce=steps.reduce_to_model,
+    looks_at=steps.MODEL_IMAGES,
+    unread=(*_name_bands(after="_on_muse"), "musehalpha_err", "star_mask")
+    + _name_bands("muse_", "_flux")[1:],
+    numbers=(
+        *("gain", "gain_error", "continuum_q", "continuum_q_error", "continuum_colour"),
+        *("field_sky", "muse_shift", "muse_shift_error", "mean_response", "calibration_error"),
+    ),
+    find_halo=steps.find_solve_halpha_halo,
+    check=steps.check_solve_halpha,
+    shared={"ebv": "correct_extinction"},
+    summary="HST's line flux = {gain:.4f} x MUSE's",
+)
+
+MATCH_HALPHA = Step(
+    steps.match_halpha,
+    steps.MatchHalpha,
+    ("halpha_on_muse", "muse_minus_hst"),
+    grid="muse",
+    reduce=steps.reduce_to_hst_noise,
+    looks_at=("halpha_hst_err",),
+    unread=("halpha_hst_err",),
+    numbers=("hst_noise",),
+    find_halo=steps.find_match_halpha_halo,
+    resolutions={"muse_fwhm": "muse"},
+)
+
+WEIGH_RESIDUAL = Step(
+    steps.weigh_residual,
+    steps.WeighResidual,
+    ("joint_correction", "muse_share"),
+    grid="muse",
+    reduce=steps.reduce_to_residual,
+    looks_at=("muse_minus_hst", "musehalpha", "musehalpha_err"),
+    unread=("musehalpha", "musehalpha_err", "halpha_hst"),
+    numbers=("muse_noise_level", "residual_excess"),
+    find_halo=steps.find_weigh_residual_halo,
+    resolutions={"muse_fwhm": "muse"},
+)
+
+JOIN_HALPHA = Step(
+    steps.join_halpha,
+    steps.JoinHalpha,
+    ("halpha_joint", "halpha_joint_err", "muse_coverage"),
+    only_with={"halpha_joint_err": ("halpha_hst_err",)},
 )

@@ -63,8 +63,8 @@ class Step:
     only_with
         Outputs that are made only if all these optional inputs are there, by output.
     reduce
-        From the options and the names of the images it is given, the reduction that measures what
-        `measured` hands to the function.
+        From the options and the images it is given, by name (None for each where only its `cell`
+        and `passes` are asked), the reduction that measures what `measured` hands to the function.
     measures
         From the options and the inputs there are, whether anything must be measured.
     unread
@@ -107,7 +107,7 @@ class Step:
     grid: GridName = "hst"
     sources: tuple[str, ...] = ()
     only_with: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    reduce: Callable[[Any, tuple[str, ...]], Reduction] | None = None
+    reduce: Callable[[Any, Any], Reduction] | None = None
     measures: Callable[[Any, Collection[str]], bool] = _measure_always
     unread: tuple[str, ...] = ()
     looks_at: tuple[str, ...] = ()

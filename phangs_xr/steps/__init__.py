@@ -4,6 +4,8 @@ from phangs_xr.steps.add_noise import AddNoise, add_noise, reduce_to_noise
 from phangs_xr.steps.anchor_halpha import AnchorHalpha, anchor_halpha
 from phangs_xr.steps.calibrate_bands import CalibrateBands, calibrate_bands
 from phangs_xr.steps.calibrate_bands import check_inputs as check_calibrate_bands
+from phangs_xr.steps.clean_cosmic_rays import CleanCosmicRays, clean_cosmic_rays
+from phangs_xr.steps.clean_cosmic_rays import find_halo as find_clean_cosmic_rays_halo
 from phangs_xr.steps.compare_images import CompareImages, compare_images, reduce_to_offset
 from phangs_xr.steps.convert_units import ConvertUnits, convert_units
 from phangs_xr.steps.convert_units import check_inputs as check_convert_units
@@ -17,6 +19,10 @@ from phangs_xr.steps.estimate_errors import EstimateErrors, estimate_errors
 from phangs_xr.steps.estimate_errors import check_inputs as check_estimate_errors
 from phangs_xr.steps.estimate_errors import needs_measuring as needs_pixel_noise
 from phangs_xr.steps.estimate_errors import reduce_to_noise as reduce_to_pixel_noise
+from phangs_xr.steps.extract_lines import PRODUCTS_OF as LINE_SOURCES
+from phangs_xr.steps.extract_lines import ExtractLines, extract_lines
+from phangs_xr.steps.extract_lines import needs_measuring as needs_muse_noise
+from phangs_xr.steps.extract_lines import reduce_to_noise as reduce_to_muse_noise
 from phangs_xr.steps.extract_muse import ExtractMuse, extract_muse
 from phangs_xr.steps.extract_muse import check_inputs as check_extract_muse
 from phangs_xr.steps.fill_negatives import FillNegatives, fill_negatives
@@ -25,6 +31,7 @@ from phangs_xr.steps.find_footprint import FindFootprint, find_footprint, reduce
 from phangs_xr.steps.find_footprint import find_halo as find_footprint_halo
 from phangs_xr.steps.fit_anchor import FitAnchor, fit_anchor, judge_line, reduce_to_line
 from phangs_xr.steps.fit_anchor import find_halo as find_fit_anchor_halo
+from phangs_xr.steps.join_halpha import JoinHalpha, join_halpha
 from phangs_xr.steps.load import Load, load
 from phangs_xr.steps.load import check_inputs as check_load
 from phangs_xr.steps.load_muse_bands import LoadMuseBands, load_muse_bands
@@ -35,6 +42,15 @@ from phangs_xr.steps.load_weights import check_inputs as check_load_weights
 from phangs_xr.steps.match_bands import MatchBands, match_bands
 from phangs_xr.steps.match_bands import check_inputs as check_match_bands
 from phangs_xr.steps.match_bands import find_halo as find_match_bands_halo
+from phangs_xr.steps.match_halpha import MatchHalpha, match_halpha
+from phangs_xr.steps.match_halpha import find_halo as find_match_halpha_halo
+from phangs_xr.steps.match_halpha import reduce_to_noise as reduce_to_hst_noise
+from phangs_xr.steps.measure_response import NAMES as RESPONSE_MAPS
+from phangs_xr.steps.measure_response import MeasureResponse, measure_response, reduce_to_field
+from phangs_xr.steps.measure_response import check_inputs as check_measure_response
+from phangs_xr.steps.measure_response import find_halo as find_measure_response_halo
+from phangs_xr.steps.measure_sky import MeasureSky, measure_sky, reduce_to_sky
+from phangs_xr.steps.measure_sky import is_needed as needs_sky
 from phangs_xr.steps.regrid_muse import RegridMuse, regrid_muse
 from phangs_xr.steps.remove_cosmic_rays import (
     RemoveCosmicRays,
@@ -45,6 +61,10 @@ from phangs_xr.steps.remove_cosmic_rays import find_halo as find_remove_cosmic_r
 from phangs_xr.steps.smooth_hst import SmoothHst, smooth_hst
 from phangs_xr.steps.smooth_hst import check_inputs as check_smooth_hst
 from phangs_xr.steps.smooth_hst import find_halo as find_smooth_hst_halo
+from phangs_xr.steps.solve_halpha import NAMES as MODEL_IMAGES
+from phangs_xr.steps.solve_halpha import SolveHalpha, reduce_to_model, solve_halpha
+from phangs_xr.steps.solve_halpha import check_inputs as check_solve_halpha
+from phangs_xr.steps.solve_halpha import find_halo as find_solve_halpha_halo
 from phangs_xr.steps.subtract_background import (
     SubtractBackground,
     reduce_to_background,
@@ -61,11 +81,18 @@ from phangs_xr.steps.subtract_sky import (
     reduce_to_backgrounds,
     subtract_sky,
 )
+from phangs_xr.steps.weigh_residual import WeighResidual, weigh_residual
+from phangs_xr.steps.weigh_residual import find_halo as find_weigh_residual_halo
+from phangs_xr.steps.weigh_residual import reduce_to_noise as reduce_to_residual
 
 __all__ = [
+    "LINE_SOURCES",
+    "MODEL_IMAGES",
+    "RESPONSE_MAPS",
     "AddNoise",
     "AnchorHalpha",
     "CalibrateBands",
+    "CleanCosmicRays",
     "CompareImages",
     "ConvertUnits",
     "CorrectExtinction",
@@ -75,23 +102,30 @@ __all__ = [
     "DivideByArea",
     "DivideMuseByArea",
     "EstimateErrors",
+    "ExtractLines",
     "ExtractMuse",
     "FillNegatives",
     "FindFootprint",
     "FitAnchor",
+    "JoinHalpha",
     "Load",
     "LoadMuseBands",
     "LoadNebulae",
     "LoadWeights",
     "MatchBands",
+    "MatchHalpha",
+    "MeasureResponse",
+    "MeasureSky",
     "RegridMuse",
     "RemoveCosmicRays",
     "SmoothHst",
+    "SolveHalpha",
     "SubtractBackground",
     "SubtractContinuum",
     "SubtractLogContinuum",
     "SubtractMuseContinuum",
     "SubtractSky",
+    "WeighResidual",
     "add_noise",
     "anchor_halpha",
     "calibrate_bands",
@@ -103,9 +137,12 @@ __all__ = [
     "check_load_muse_bands",
     "check_load_weights",
     "check_match_bands",
+    "check_measure_response",
     "check_smooth_hst",
+    "check_solve_halpha",
     "check_subtract_continuum",
     "check_subtract_log_continuum",
+    "clean_cosmic_rays",
     "compare_images",
     "convert_units",
     "correct_extinction",
@@ -115,16 +152,23 @@ __all__ = [
     "divide_by_area",
     "divide_muse_by_area",
     "estimate_errors",
+    "extract_lines",
     "extract_muse",
     "fill_negatives",
+    "find_clean_cosmic_rays_halo",
     "find_fill_negatives_halo",
     "find_fit_anchor_halo",
     "find_footprint",
     "find_footprint_halo",
     "find_match_bands_halo",
+    "find_match_halpha_halo",
+    "find_measure_response_halo",
     "find_remove_cosmic_rays_halo",
     "find_smooth_hst_halo",
+    "find_solve_halpha_halo",
+    "find_weigh_residual_halo",
     "fit_anchor",
+    "join_halpha",
     "judge_backgrounds",
     "judge_line",
     "judge_mask",
@@ -134,23 +178,36 @@ __all__ = [
     "load_nebulae",
     "load_weights",
     "match_bands",
+    "match_halpha",
+    "measure_response",
+    "measure_sky",
+    "needs_muse_noise",
     "needs_pixel_noise",
+    "needs_sky",
     "reduce_to_background",
     "reduce_to_backgrounds",
     "reduce_to_box",
     "reduce_to_cosmic_rays",
+    "reduce_to_field",
+    "reduce_to_hst_noise",
     "reduce_to_line",
+    "reduce_to_model",
+    "reduce_to_muse_noise",
     "reduce_to_nii",
     "reduce_to_noise",
     "reduce_to_offset",
     "reduce_to_outside",
     "reduce_to_pixel_noise",
+    "reduce_to_residual",
+    "reduce_to_sky",
     "regrid_muse",
     "remove_cosmic_rays",
     "smooth_hst",
+    "solve_halpha",
     "subtract_background",
     "subtract_continuum",
     "subtract_log_continuum",
     "subtract_muse_continuum",
     "subtract_sky",
+    "weigh_residual",
 ]

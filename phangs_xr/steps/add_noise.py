@@ -7,7 +7,7 @@ cell's place, so that a pixel's noise does not depend on the chunks (Philox: Sal
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -51,7 +51,7 @@ class AskNoise:
         return {self.name: values.select(high=np.nextafter(5 * first, -np.inf)).find_mad_std()}
 
 
-def reduce_to_noise(options: AddNoise, names: tuple[str, ...] = ()) -> AskTogether:
+def reduce_to_noise(options: AddNoise, images: Collection[str] = ()) -> AskTogether:
     """Return the reduction of both anchored images to their noise levels."""
     return AskTogether(
         (

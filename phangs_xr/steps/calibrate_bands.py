@@ -47,6 +47,9 @@ def calibrate_bands(
     narrow_err: xr.DataArray | None = None,
     continuum1_err: xr.DataArray | None = None,
     continuum2_err: xr.DataArray | None = None,
+    narrow_clean: xr.DataArray | None = None,
+    continuum1_clean: xr.DataArray | None = None,
+    continuum2_clean: xr.DataArray | None = None,
     *,
     options: CalibrateBands | None = None,
 ) -> xr.Dataset:
@@ -61,6 +64,8 @@ def calibrate_bands(
         Positive where there is a result.
     narrow_err, continuum1_err, continuum2_err
         Their errors [electron / s].
+    narrow_clean, continuum1_clean, continuum2_clean
+        The bands without cosmic rays, taken in their place where given.
     options
         None to choose from.
 
@@ -82,12 +87,15 @@ def calibrate_bands(
     errors = dict(zip(BANDS, (narrow_err, continuum1_err, continuum2_err), strict=True))
     given = {name: image for name, image in images.items() if image is not None}
     given |= {f"{band}_err": image for band, image in errors.items() if image is not None}
+    clean = zip(BANDS, (narrow_clean, continuum1_clean, continuum2_clean), strict=True)
+    given |= {f"{band}_clean": image for band, image in clean if image is not None}
     require_products(**given, footprint=footprint)
     calibrated = {}
     for band in (band for band in BANDS if band in given):
         factor = require_photometry(given[band], "photflam", band) * FLUX_SCALE
         attrs = describe_curve(given[band], band)
-        for source, name in ((band, f"{band}_flux"), (f"{band}_err", f"{band}_flux_err")):
+        image = f"{band}_clean" if f"{band}_clean" in given else band
+        for source, name in ((image, f"{band}_flux"), (f"{band}_err", f"{band}_flux_err")):
             if source in given:
                 flux = map_pixels(scale_inside, given[source], footprint, factor=factor)
                 calibrated[name] = label_product(flux, name, "calibrate_bands", **attrs)

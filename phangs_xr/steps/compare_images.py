@@ -7,7 +7,7 @@ The offset s keeps the denominator positive nearly everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,7 @@ class AskOffset:
         return {"offset": abs(values.find_quantile(self.percentile / 100))}
 
 
-def reduce_to_offset(options: CompareImages, names: tuple[str, ...] = ()) -> AskDistribution:
+def reduce_to_offset(options: CompareImages, images: Collection[str] = ()) -> AskDistribution:
     """Return the reduction of `halpha` to the offset s."""
     # With moments, as `subtract_background` asks for them: halpha is then counted once.
     return AskDistribution(AskOffset(options.percentile), moments=True)

@@ -64,8 +64,11 @@ def scale_flux(flux: Image, *, factor: float) -> Image:
 
 
 def correct_extinction(
-    narrow_skysub: xr.DataArray,
-    continuum1_skysub: xr.DataArray,
+    narrow_flux: xr.DataArray,
+    continuum1_flux: xr.DataArray,
+    continuum2_flux: xr.DataArray | None = None,
+    narrow_skysub: xr.DataArray | None = None,
+    continuum1_skysub: xr.DataArray | None = None,
     continuum2_skysub: xr.DataArray | None = None,
     narrow_flux_err: xr.DataArray | None = None,
     continuum1_flux_err: xr.DataArray | None = None,
@@ -77,8 +80,10 @@ def correct_extinction(
 
     Parameters
     ----------
-    narrow_skysub, continuum1_skysub, continuum2_skysub
+    narrow_flux, continuum1_flux, continuum2_flux
         Bands on one grid [1e-20 erg/s/cm²/Å per pixel], with the attribute `pivot` [Å].
+    narrow_skysub, continuum1_skysub, continuum2_skysub
+        The bands without their background, taken in their place where given.
     narrow_flux_err, continuum1_flux_err, continuum2_flux_err
         Their errors.
     options
@@ -98,14 +103,20 @@ def correct_extinction(
         If a unit is another, or E(B-V) is not given.
     """
     ebv = require_ebv(options or CorrectExtinction())
-    bands = zip(BANDS, (narrow_skysub, continuum1_skysub, continuum2_skysub), strict=True)
+    skysub = (narrow_skysub, continuum1_skysub, continuum2_skysub)
+    fluxes = (narrow_flux, continuum1_flux, continuum2_flux)
     errors = zip(BANDS, (narrow_flux_err, continuum1_flux_err, continuum2_flux_err), strict=True)
-    images = {f"{band}_skysub": one for band, one in bands if one is not None}
+    images = {}
+    for band, flux, free in zip(BANDS, fluxes, skysub, strict=True):
+        if free is not None:
+            images[f"{band}_skysub"] = free
+        elif flux is not None:
+            images[f"{band}_flux"] = flux
     images |= {f"{band}_flux_err": one for band, one in errors if one is not None}
     require_products(**images)
     made = {}
     for source, image in images.items():
-        name = source.replace("_skysub", "_bgcorr").replace("_flux_err", "_bgcorr_err")
+        name = source.replace("_skysub", "_bgcorr").replace("_flux", "_bgcorr")
         factor = find_extinction_factor(image.attrs["pivot"], ebv)
         flux = map_pixels(scale_flux, image, factor=factor)
         made[name] = label_product(flux, name, "correct_extinction", **keep_curve(image))

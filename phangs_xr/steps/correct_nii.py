@@ -8,7 +8,7 @@ bins of equal number is recorded beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -119,7 +119,7 @@ def fit_nii(rows: Values, *, options: CorrectNii) -> dict[str, Any]:
     }
 
 
-def reduce_to_nii(options: CorrectNii, names: tuple[str, ...] = NAMES) -> CollectPixels:
+def reduce_to_nii(options: CorrectNii, images: Collection[str] = NAMES) -> CollectPixels:
     """Return the reduction of the images of these names, in this order, to the slope."""
     return CollectPixels(choose_spaxels, partial(fit_nii, options=options))
 
@@ -194,7 +194,7 @@ def correct_nii(
         muse["star_mask"] = star_mask
         require_one_grid(**muse)
     if measured is None:
-        measured = reduce_images(reduce_to_nii(options, tuple(muse)), *muse.values())
+        measured = reduce_images(reduce_to_nii(options, muse), *muse.values())
     slope = label_number(measured["nii_slope"], "nii_slope", "")
     made: dict[str, xr.DataArray] = {}
     for source, image in hst.items():

@@ -89,20 +89,24 @@ class ReduceToNoise(AskTogether):
 
     weighted: tuple[str, ...] = ()
     assumed_ratio: float = 0.73
+    scaled: bool = True
 
     def finish(self, state: tuple[Any, ...]) -> dict[str, Any]:
-        """Return `pixel_noise_ratio` and `pixel_noise`, NaN where not measured."""
+        """Return `pixel_noise_ratio`, as it is used, and `pixel_noise`, NaN where not measured."""
         found = super().finish(state)
         ratio = [
-            found.get(band, np.nan) if band in self.weighted else self.assumed_ratio
+            (found.get(band, np.nan) if self.scaled else 1.0)
+            if band in self.weighted
+            else self.assumed_ratio
             for band in BANDS
         ]
         noise = [np.nan if band in self.weighted else found.get(band, np.nan) for band in BANDS]
         return {"pixel_noise_ratio": np.array(ratio), "pixel_noise": np.array(noise)}
 
 
-def reduce_to_noise(options: EstimateErrors, names: tuple[str, ...] = NAMES) -> ReduceToNoise:
+def reduce_to_noise(options: EstimateErrors, images: Collection[str] = NAMES) -> ReduceToNoise:
     """Return the reduction of the images of these names, in this order, to their noise."""
+    names = tuple(images)
     parts = []
     weighted = tuple(band for band in BANDS if f"{band}_weight" in names)
     for band in BANDS:
@@ -110,7 +114,8 @@ def reduce_to_noise(options: EstimateErrors, names: tuple[str, ...] = NAMES) -> 
             own = (band, f"{band}_weight") if band in weighted else (band,)
             places = tuple(names.index(name) for name in own)
             parts.append((places, _ByBand(band, MeasurePixelNoise(band in weighted))))
-    return ReduceToNoise(tuple(parts), weighted, options.assumed_ratio)
+    scaled = options.pixel_noise == "measured"
+    return ReduceToNoise(tuple(parts), weighted, options.assumed_ratio, scaled)
 
 
 def needs_measuring(options: EstimateErrors, given: Collection[str]) -> bool:
@@ -170,7 +175,7 @@ def estimate_errors(
     images = {name: one for name, one in zip(NAMES, given, strict=True) if one is not None}
     require_products(**images)
     if measured is None and needs_measuring(options, images):
-        measured = reduce_images(reduce_to_noise(options, tuple(images)), *images.values())
+        measured = reduce_images(reduce_to_noise(options, images), *images.values())
     errors = {}
     for number, band in enumerate(band for band in BANDS if band in images):
         image, weight = images[band], images.get(f"{band}_weight")

@@ -6,7 +6,7 @@ the bounding box of the narrow band's data counts as covered; nothing outside th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,7 +128,7 @@ class ReduceToBox:
         return {"data_box": np.array(state)}
 
 
-def reduce_to_box(options: FindFootprint, names: tuple[str, ...] = ()) -> ReduceToBox:
+def reduce_to_box(options: FindFootprint, images: Collection[str] = ()) -> ReduceToBox:
     """Return the reduction of the narrow band to the bounding box of its data."""
     return ReduceToBox()
 

@@ -7,7 +7,7 @@ deviation of the pixels ≤ 0, pixels ≤ -5σ are replaced as in `fill_negative
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from math import fsum, sqrt
@@ -208,7 +208,7 @@ class ReduceToLine:
         return AskDistribution(AskNegatives(line["slope"], line["intercept"]), moments=True)
 
 
-def reduce_to_line(options: FitAnchor, names: tuple[str, ...] = ()) -> ReduceToLine:
+def reduce_to_line(options: FitAnchor, images: Collection[str] = ()) -> ReduceToLine:
     """Return the reduction of `halpha_smoothed`, `musehalpha_regrid`, `halpha` to the fit."""
     return ReduceToLine()
 

@@ -7,7 +7,7 @@ another grid than MUSE's map is sampled at its pixel centres.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +61,7 @@ class ReduceToOutside:
         return {"zero_is_outside": float(not state)}
 
 
-def reduce_to_outside(options: LoadNebulae, names: tuple[str, ...] = ()) -> ReduceToOutside:
+def reduce_to_outside(options: LoadNebulae, images: Collection[str] = ()) -> ReduceToOutside:
     """Return the reduction of the nebula mask to whether 0 is outside."""
     return ReduceToOutside()
 

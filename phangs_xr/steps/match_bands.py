@@ -89,7 +89,7 @@ def find_sigma(options: MatchBands, grid: Grid) -> float:
 
 def check_inputs(options: MatchBands, images: Mapping[str, xr.DataArray]) -> Iterable[str]:
     """Refuse a MUSE map whose resolution is not known; there is no remark."""
-    if "muse" in images and "muse_narrow" in images:
+    if "muse" in images:
         find_sigma(options, get_grid(images["narrow"]))
     return ()
 
@@ -147,7 +147,7 @@ def _cut(first: float, ends: NDArray[np.float64], size: int) -> slice:
 def match_bands(
     narrow_flux: xr.DataArray,
     continuum1_flux: xr.DataArray,
-    muse_narrow_flux: xr.DataArray,
+    musehalpha: xr.DataArray,
     data_box: Any = None,
     continuum2_flux: xr.DataArray | None = None,
     *,
@@ -159,7 +159,7 @@ def match_bands(
     ----------
     narrow_flux, continuum1_flux, continuum2_flux
         Images on one grid [1e-20 erg/s/cm²/Å per HST pixel]; NaN is missing.
-    muse_narrow_flux
+    musehalpha
         An image on MUSE's grid; its pixels are not read.
     data_box
         First and last row, first and last column of HST's data, as `find_footprint` measures them;
@@ -171,7 +171,8 @@ def match_bands(
     -------
     xr.Dataset
         `narrow_on_muse`, `continuum1_on_muse` and, if given, `continuum2_on_muse`
-        [1e-20 erg/s/cm²/Å per MUSE pixel], NaN where HST has no data.
+        [1e-20 erg/s/cm²/Å per MUSE pixel], NaN where HST has no data; the attribute
+        `pixel_area_ratio` is a MUSE pixel's area over an HST pixel's.
 
     Raises
     ------
@@ -189,18 +190,21 @@ def match_bands(
         raise InputError(message)
     sigma = find_sigma(options, grid)
     radius = ceil(REACH * sigma)
+    area = get_grid(musehalpha).pixel_area / grid.pixel_area
     matched = {}
     for name, image in images.items():
         seen = map_tiles(
             match_window,
             image,
-            muse_narrow_flux,
+            musehalpha,
             pad=radius + PAD,
             sigma=sigma,
             radius=radius,
             box=None if options.beyond == "missing" else data_box,
-            factor=get_grid(muse_narrow_flux).pixel_area / grid.pixel_area,
+            factor=area,
         )
         product = f"{name.removesuffix('_flux')}_on_muse"
-        matched[product] = label_product(seen, product, "match_bands", **keep_curve(image))
+        matched[product] = label_product(
+            seen, product, "match_bands", **keep_curve(image), pixel_area_ratio=area
+        )
     return xr.Dataset(matched)

@@ -9,7 +9,7 @@ and filled by the Gaussian-weighted mean (σ 0.75 pixel) of what is around.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
@@ -217,7 +217,7 @@ class ReduceToCosmicRays:
 
 
 def reduce_to_cosmic_rays(
-    options: RemoveCosmicRays, names: tuple[str, ...] = ()
+    options: RemoveCosmicRays, images: Collection[str] = ()
 ) -> ReduceToCosmicRays:
     """Return the reduction of `diff_anchored` to its cosmic rays."""
     return ReduceToCosmicRays(options)

@@ -10,7 +10,7 @@ whole image.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -227,7 +227,7 @@ class ReduceToBackground:
 
 
 def reduce_to_background(
-    options: SubtractBackground, names: tuple[str, ...] = ()
+    options: SubtractBackground, images: Collection[str] = ()
 ) -> ReduceToBackground:
     """Return the reduction of `halpha` to its background."""
     return ReduceToBackground(options)

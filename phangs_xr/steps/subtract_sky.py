@@ -153,9 +153,10 @@ def list_pairs(names: Collection[str]) -> list[str]:
 
 
 def reduce_to_backgrounds(
-    options: SubtractSky, names: tuple[str, ...] = NAMES
+    options: SubtractSky, images: Collection[str] = NAMES
 ) -> ReduceToBackgrounds:
     """Return the reduction of the images of these names, in this order, to their backgrounds."""
+    names = tuple(images)
     parts = []
     for band in list_pairs(names):
         own = [f"{band}_on_muse", f"muse_{band}_flux", *(["star_mask"] * ("star_mask" in names))]
@@ -241,7 +242,7 @@ def subtract_sky(
         require_products(**{name: one for name, one in muse.items() if name != "star_mask"})
         area = grid.pixel_area / get_grid(muse[f"{pairs[0]}_on_muse"]).pixel_area
         if measured is None:
-            measured = reduce_images(reduce_to_backgrounds(options, tuple(muse)), *muse.values())
+            measured = reduce_images(reduce_to_backgrounds(options, muse), *muse.values())
     made = {}
     for number, band in enumerate(BANDS):
         flux = hst.get(f"{band}_flux")

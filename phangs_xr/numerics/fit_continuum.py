@@ -1,0 +1,296 @@
+"""The narrow band, as MUSE sees it, as a sum of its line and its continuum.
+
+    n = gain · K_n · M + q(u) · (w1 u^-w2 (c1 - K_1 M) + w2 u^w1 (c2 - K_2 M)) + sky,
+
+M being MUSE's Hα, K what each band sees of the lines, and q = q0 + q1 x + q2 x² a polynomial in
+x = ln u less its median, u = c1/c2 the colour of the line-free bands. First the gain, from the
+local contrast alone, which knows no sky and little continuum; then, with the gain held, q and the
+sky from all scales: one fit for all would let a continuum that the colour does not quite tell pull
+the gain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from phangs_xr.numerics.find_shift import find_shift, resample_shift
+
+Image = NDArray[np.float64]
+Values = NDArray[np.float64]
+
+COLOUR_SIGMA = 1.5
+"""The colour is that of the bands smoothed by this [spaxel]."""
+
+CONTRAST_SIGMA = 12.0
+"""Local contrast is what is left of an image without its Gaussian mean of this width [spaxel]: six
+MUSE FWHM or so, so that a point-spread function that is not quite the Gaussian assumed loses little
+of a nebula."""
+
+MISMATCH = 0.02
+"""Error of the line's model relative to it: the two point-spread functions, and K."""
+
+CLIP, ROUNDS = 4.0, 6
+"""Standard deviations from the model beyond which spaxels do not count, and how often that is
+decided."""
+
+DEGREE = 2
+FEWEST = 200
+
+
+@dataclass(frozen=True)
+class MuseView:
+    """What is to be fitted, all on MUSE's grid, NaN where missing.
+
+    Attributes
+    ----------
+    narrow, first, second
+        HST's bands at MUSE's resolution, sky-subtracted but for the narrow band's; without a second
+        broad band there is no colour.
+    variance
+        Of the narrow band's model less the narrow band, from HST's noise.
+    halpha, halpha_err
+        MUSE's.
+    responses
+        K of the bands, in their order.
+    used
+        Spaxels that count: with data in all, on no star.
+    weights
+        w1 and w2 of the broad bands, in the logarithm of the wavelength.
+    """
+
+    narrow: Image
+    first: Image
+    second: Image | None
+    variance: Image
+    halpha: Image
+    halpha_err: Image
+    responses: tuple[Image, ...]
+    used: NDArray[np.bool_]
+    weights: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted model, in the units of the images.
+
+    `colour` is that of the median, about which `q` expands; `colours` the range that was fitted.
+    """
+
+    gain: float
+    gain_error: float
+    q: Values
+    q_errors: Values
+    sky: float
+    sky_error: float
+    colour: float
+    colours: tuple[float, float]
+    scatter: float
+
+
+def smooth_used(image: Image, used: NDArray[np.bool_], sigma: float) -> Image:
+    """Return the Gaussian mean of the spaxels that count."""
+    total = scipy.ndimage.gaussian_filter(np.where(used, image, 0.0), sigma)
+    weight = scipy.ndimage.gaussian_filter(used.astype(np.float64), sigma)
+    return np.asarray(total / np.maximum(weight, 1e-6))
+
+
+def find_colour(view: MuseView) -> Image:
+    """Return ln u of the line-free bands, 0 without a second."""
+    if view.second is None:
+        return np.zeros_like(view.first)
+    free = free_bands(view)
+    smooth = [smooth_used(one, view.used, COLOUR_SIGMA) for one in free]
+    ratio = np.divide(
+        smooth[0], smooth[1], out=np.ones_like(smooth[0]), where=(smooth[0] > 0) & (smooth[1] > 0)
+    )
+    return np.log(np.clip(ratio, 0.05, 20.0))
+
+
+def free_bands(view: MuseView) -> list[Image]:
+    """Return the broad bands without their lines."""
+    bands = [view.first] if view.second is None else [view.first, view.second]
+    return [
+        band - response * view.halpha
+        for band, response in zip(bands, view.responses[1:], strict=False)
+    ]
+
+
+def interpolate_bands(bands: list[Image], log_colour: Image, weights: tuple[float, float]) -> Image:
+    """Return w1 u^-w2 c1 + w2 u^w1 c2, linear in the bands; one band alone is itself."""
+    if len(bands) == 1:
+        return bands[0]
+    first, second = weigh_colour(log_colour, weights)
+    return first * bands[0] + second * bands[1]
+
+
+def weigh_colour(log_colour: Image, weights: tuple[float, float]) -> tuple[Image, Image]:
+    """Return what each broad band counts for in the continuum at a colour."""
+    return (
+        weights[0] * np.exp(-weights[1] * log_colour),
+        weights[1] * np.exp(weights[0] * log_colour),
+    )
+
+
+def fit_view(view: MuseView) -> Model:
+    """Fit gain, continuum and sky.
+
+    Raises
+    ------
+    ValueError
+        If too few spaxels count.
+    """
+    used = view.used
+    if np.count_nonzero(used) < FEWEST:
+        message = f"{np.count_nonzero(used)} spaxels"
+        raise ValueError(message)
+    log_colour = find_colour(view)
+    centre = float(np.median(log_colour[used]))
+    x = log_colour - centre
+    base = interpolate_bands(free_bands(view), log_colour, view.weights)
+    degree = 0 if view.second is None else DEGREE
+    line = view.responses[0] * view.halpha
+    terms = [base * x**power for power in range(degree + 1)]
+    noise = (view.responses[0] * view.halpha_err) ** 2
+    variance = view.variance + noise + (MISMATCH * line) ** 2
+    weight = 1 / variance[used]
+
+    def contrast(image: Image) -> Values:
+        local = image - smooth_used(image, used, CONTRAST_SIGMA)
+        return np.asarray(local[used])
+
+    matrix = np.stack([contrast(one) for one in (line, *terms)], axis=1)
+    found = _solve(matrix, contrast(view.narrow), weight, noise[used])
+    gain, gain_error = float(found[0][0]), float(found[1][0])
+    matrix = np.stack([*(one[used] for one in terms), np.ones(weight.size)], axis=1)
+    values, errors, scatter = _solve(matrix, (view.narrow - gain * line)[used], weight)
+    return Model(
+        gain,
+        gain_error,
+        values[:-1],
+        errors[:-1],
+        float(values[-1]),
+        float(errors[-1]),
+        centre,
+        (float(np.quantile(x[used], 0.002)), float(np.quantile(x[used], 0.998))),
+        scatter,
+    )
+
+
+def _solve(
+    matrix: Values, target: Values, weight: Values, noise: Values | None = None
+) -> tuple[Values, Values, float]:
+    """Fit by weighted least squares with clipping; values, errors, and the scatter in errors.
+
+    `noise` is the variance of the first column, which is taken off the normal matrix: regressors
+    with errors would be found too small.
+    """
+    kept = np.ones(target.size, dtype=bool)
+    values = errors = np.full(matrix.shape[1], np.nan)
+    scatter = 1.0
+    for _ in range(ROUNDS):
+        weighted = matrix[kept] * weight[kept][:, None]
+        normal = weighted.T @ matrix[kept]
+        if noise is not None:
+            normal[0, 0] -= (weight[kept] * noise[kept]).sum()
+        inverse = np.linalg.pinv(normal)
+        values = inverse @ (weighted.T @ target[kept])
+        residual = (target - matrix @ values) * np.sqrt(weight)
+        scatter = 1.4826 * float(np.median(np.abs(residual[kept] - np.median(residual[kept]))))
+        errors = scatter * np.sqrt(np.maximum(np.diag(inverse), 0))
+        kept = np.abs(residual) < CLIP * max(scatter, 1e-30)
+    return values, errors, scatter
+
+
+def solve_line(view: MuseView, model: Model) -> Image:
+    """Return the Hα that the narrow band shows by a model, free of lines in the broad bands."""
+    log_colour = find_colour(view)
+    quotient = evaluate_quotient(log_colour, model.q, model.colour, model.colours)
+    bands = [view.first] if view.second is None else [view.first, view.second]
+    continuum = quotient * interpolate_bands(bands, log_colour, view.weights)
+    seen = interpolate_bands(list(view.responses[1 : 1 + len(bands)]), log_colour, view.weights)
+    response = model.gain * view.responses[0] - quotient * seen
+    return np.asarray((view.narrow - model.sky - continuum) / response)
+
+
+def evaluate_quotient(
+    log_colour: Image, q: Values, centre: float, limits: tuple[float, float]
+) -> Image:
+    """Return q(u), held at the ends of the fitted range."""
+    x = np.clip(log_colour - centre, *limits)
+    return np.asarray(sum(value * x**power for power, value in enumerate(q)))
+
+
+def fit_shifted(view: MuseView, scale: float) -> tuple[Model, Values, float, MuseView]:
+    """Fit, and find how far MUSE lies from HST: twice, each with what the other found.
+
+    Parameters
+    ----------
+    view
+        As it is.
+    scale
+        Side of a spaxel [arcsec].
+
+    Returns
+    -------
+    tuple
+        The model; rows and columns by which MUSE's features lie beyond HST's [spaxel]; the
+        uncertainty of the shift's length [spaxel]; and the view with HST's images moved.
+    """
+    shift, error = np.zeros(2), float("nan")
+    moved = view
+    model = fit_view(moved)
+    for _ in range(2):
+        line = np.where(view.used, solve_line(view, model), np.nan).astype(np.float32)
+        muse = np.where(view.used, view.halpha, np.nan).astype(np.float32)
+        found = find_shift(line, muse, scale)
+        if not np.isfinite(found.shift).all():
+            break
+        shift = found.shift.astype(np.float64)
+        error = float(np.hypot(*resample_shift(found, 1).std(axis=0)))
+        moved = move_view(view, shift)
+        model = fit_view(moved)
+    return model, shift, error, moved
+
+
+def move_view(view: MuseView, shift: Values) -> MuseView:
+    """Return a view whose HST images are moved by some rows and columns [spaxel].
+
+    They are smooth over several spaxels: cubic splines lose nothing of them.
+    """
+
+    def move(image: Image) -> Image:
+        return np.asarray(scipy.ndimage.shift(np.nan_to_num(image), shift, order=3, mode="nearest"))
+
+    used = scipy.ndimage.shift(view.used.astype(np.float64), shift, order=1, cval=0) > 0.99
+    return replace(
+        view,
+        narrow=move(view.narrow),
+        first=move(view.first),
+        second=None if view.second is None else move(view.second),
+        used=used & view.used,
+    )
+
+
+def fit_robust_offset(x: Image, y: Image, used: NDArray[np.bool_]) -> float:
+    """Return the intercept of the straight line y against x, 3 σ clipped; 0 if there is none."""
+    chosen = used & np.isfinite(x) & np.isfinite(y)
+    first, second = x[chosen], y[chosen]
+    slope, offset = 1.0, 0.0
+    for _ in range(ROUNDS):
+        if first.size < FEWEST or np.ptp(first) == 0:
+            return 0.0
+        slope, offset = np.polyfit(first, second, 1)
+        residual = second - slope * first - offset
+        scatter = 1.4826 * np.median(np.abs(residual - np.median(residual)))
+        kept = np.abs(residual) < 3 * max(scatter, 1e-30)
+        first, second = first[kept], second[kept]
+    return float(offset)
+
+
+def measure_residual(view: MuseView, model: Model) -> float:
+    """Return the relative error that the model's uncertainty leaves in every flux alike."""
+    return abs(model.gain_error / model.gain)

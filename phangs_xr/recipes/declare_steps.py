@@ -361,8 +361,11 @@ SOLVE_HALPHA = Step(
     ),
     reduce=steps.reduce_to_model,
     looks_at=steps.MODEL_IMAGES,
-    unread=(*_name_bands(after="_on_muse"), "musehalpha_err", "star_mask")
-    + _name_bands("muse_", "_flux")[1:],
+    unread=(
+        *_name_bands(after="_on_muse"),
+        *_name_bands("muse_", "_flux")[1:],
+        *("musehalpha_err", "star_mask"),
+    ),
     numbers=(
         *("gain", "gain_error", "continuum_q", "continuum_q_error", "continuum_colour"),
         *("field_sky", "muse_shift", "muse_shift_error", "mean_response", "calibration_error"),

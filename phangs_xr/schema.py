@@ -51,7 +51,7 @@ class Source:
     extension
         Name of the HDU that is meant unless the configuration names another; "" is the first image.
     part_of
-        The input whose file it is another HDU of, there if the file has it: not a key of `[inputs]`.
+        The input whose file it is another HDU of, if the file has it; not a key of `[inputs]`.
     """
 
     name: str

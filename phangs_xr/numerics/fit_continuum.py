@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from phangs_xr.numerics.find_shift import find_shift, resample_shift
 
-Image = NDArray[np.float64]
+Image = NDArray[np.floating]
 Values = NDArray[np.float64]
 
 COLOUR_SIGMA = 1.5
@@ -107,7 +107,7 @@ def find_colour(view: MuseView) -> Image:
     ratio = np.divide(
         smooth[0], smooth[1], out=np.ones_like(smooth[0]), where=(smooth[0] > 0) & (smooth[1] > 0)
     )
-    return np.log(np.clip(ratio, 0.05, 20.0))
+    return np.asarray(np.log(np.clip(ratio, 0.05, 20.0)))
 
 
 def free_bands(view: MuseView) -> list[Image]:

@@ -74,7 +74,7 @@ def measure_height(image: Image) -> Image:
     offsets = [(y, x) for y in (0, RING, 2 * RING) for x in (0, RING, 2 * RING)]
     ring = [known[y : y + height, x : x + width] for y, x in offsets if (y, x) != (RING, RING)]
     surroundings: Image = np.median(np.stack(ring), axis=0)
-    return np.nan_to_num(image) - surroundings
+    return np.asarray(np.nan_to_num(image) - surroundings)
 
 
 def average_neighbours(image: Image) -> Image:

@@ -1,7 +1,7 @@
 """Join HST's sharpness and MUSE's fluxes: the best estimate of both, with its error.
 
-HST's map plus what MUSE weighs in (`weigh_residual`), brought onto HST's pixels. Outside MUSE's field
-the map goes on as HST's alone.
+HST's map plus what MUSE weighs in (`weigh_residual`), brought onto HST's pixels. Outside MUSE's
+field the map goes on as HST's alone.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def add_correction(halpha: Image, correction: Image) -> Image:
 def reduce_error(error: Image, share: Image, *, area: float) -> Image:
     """Return the error of a single pixel.
 
-    MUSE tells of the few modes that it resolves, a pixel's noise is nearly all in the others: of the
-    variance at most the share of MUSE's modes goes.
+    MUSE tells of the few modes that it resolves, a pixel's noise is nearly all in the others: of
+    the variance at most the share of MUSE's modes goes.
     """
-    return error * np.sqrt(1 - np.clip(share, 0, 1) / area)
+    return np.asarray(error * np.sqrt(1 - np.clip(share, 0, 1) / area))
 
 
 def join_halpha(

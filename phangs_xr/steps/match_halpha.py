@@ -1,7 +1,7 @@
 """See HST's Hα as MUSE does, and say by how much MUSE's differs, spaxel by spaxel.
 
-Smoothed by the Gaussian from HST's to MUSE's resolution, on MUSE's pixels, at the shift that the fit
-found.
+Smoothed by the Gaussian from HST's to MUSE's resolution, on MUSE's pixels, at the shift that the
+fit found.
 """
 
 from __future__ import annotations

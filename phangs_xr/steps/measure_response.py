@@ -304,7 +304,11 @@ def measure_response(
     require_products(**maps)
     if measured is None:
         measured = reduce_images(reduce_to_field(options, maps), *maps.values())
-    near = {"depth": find_reach(options), "sigma": options.sigma, "reach": find_reach(options)}
+    near: dict[str, Any] = {
+        "depth": find_reach(options),
+        "sigma": options.sigma,
+        "reach": find_reach(options),
+    }
     halpha = (musehalpha, musehalpha_err)
     if line_velocity is not None and line_velocity_err is not None:
         velocity = map_halo(

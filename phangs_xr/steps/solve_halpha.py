@@ -469,7 +469,7 @@ def solve_halpha(
         raise InputError(message)
     factor = find_extinction_factor(narrow_flux.attrs["pivot"], options.ebv)
     if musehalpha is None:
-        numbers = _assume_numbers(clipped_sky)
+        numbers: Mapping[str, Any] = _assume_numbers(clipped_sky)
         responses = [
             map_pixels(fill_like, narrow_flux, value=assume_response(options, image, options.ebv))
             for image in hst.values()

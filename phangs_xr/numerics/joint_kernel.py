@@ -9,11 +9,15 @@ pixels, as a kernel of finite reach.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
 
+SMALLEST = 32
 SIDE = 128
 """Of the square of pixels that the kernel is worked out on."""
 
@@ -54,29 +58,46 @@ def make_kernel(sigma: float, hst: float, muse: float, excess: float, reach: int
 
 
 def find_noise_ratios(
-    sigma: float, hst: float, muse: float, excess: float, areas: Values
-) -> Values:
-    """Return the noise of sums over discs in J, over that in H [standard deviations].
+    sigma: float, hst: float, muse: float, excess: float, masks: Iterable[NDArray[np.bool_]]
+) -> tuple[Values, Values]:
+    """Return the errors of sums over regions in H and in J, over what H's noise alone is.
 
     Parameters
     ----------
     sigma, hst, muse, excess
         As for `make_filter`.
-    areas
-        Of the discs [pixel].
+    masks
+        Each region on M's pixels, cut out.
+
+    Returns
+    -------
+    tuple of NDArray
+        Of H, whose errors that are no noise are added, and of J [ratios of standard deviations],
+        one number per region.
     """
-    frequency = np.fft.fftfreq(SIDE)
-    squares = frequency[:, None] ** 2 + frequency**2
-    blur = np.exp(-2 * np.pi**2 * sigma**2 * squares)
-    weight = make_filter(sigma, hst, muse, excess)
-    # H's own noise in J, and MUSE's.
-    joint = (1 - weight * blur) ** 2 * hst + weight**2 * muse
+    spectra: dict[int, tuple[Values, Values]] = {}
     ratios = []
-    offsets = np.arange(SIDE) - SIDE // 2
-    distance = np.hypot(offsets[:, None], offsets)
-    for area in areas:
-        radius = np.sqrt(area / np.pi)
-        disc = np.clip(radius - distance + 0.5, 0, 1)
-        power = np.abs(np.fft.fft2(disc)) ** 2
-        ratios.append(np.sqrt((joint * power).sum() / (hst * power).sum()))
-    return np.array(ratios)
+    for mask in masks:
+        side = SMALLEST
+        while side < max(mask.shape) + 8 * sigma:
+            side *= 2
+        if side not in spectra:
+            spectra[side] = _find_spectra(sigma, hst, muse, excess, side)
+        power = np.abs(scipy.fft.rfft2(mask, (side, side))) ** 2
+        # All columns but the first and the middle one stand for two.
+        power[:, 1 : side // 2] *= 2
+        noise = hst * power.sum()
+        ratios.append([np.sqrt((one * power).sum() / noise) for one in spectra[side]])
+    table = np.array(ratios).reshape(-1, 2)
+    return table[:, 0], table[:, 1]
+
+
+def _find_spectra(
+    sigma: float, hst: float, muse: float, excess: float, side: int
+) -> tuple[Values, Values]:
+    """Return the power spectra of the errors of H and J, as `rfft2` has its frequencies."""
+    squares = np.fft.fftfreq(side)[:, None] ** 2 + np.fft.rfftfreq(side) ** 2
+    blur = np.exp(-2 * np.pi**2 * sigma**2 * squares)
+    own = hst * (1 + excess / (1 + squares * SMOOTH**2))
+    weight = own * blur / (muse + own * blur**2)
+    return own, (1 - weight * blur) ** 2 * own + weight**2 * muse

@@ -134,7 +134,7 @@ def replace_rays(image: Image, rays: Image, *, origin: tuple[int, int]) -> Image
 
 def merge_masks(*masks: Image) -> Image:
     """Return 1 where any mask is."""
-    return np.maximum.reduce(masks)
+    return np.asarray(np.maximum.reduce(masks))
 
 
 def find_halo(options: CleanCosmicRays, grid: Grid) -> int:

@@ -41,6 +41,8 @@ TITLES = {
     "halpha_smoothed": "smoothed HST",
     "hst_contsub": "HST with [NII]",
     "hst_ha": "HST",
+    "halpha_hst": "HST alone",
+    "halpha_joint": "HST and MUSE joint",
 }
 
 MASKS = {

@@ -22,6 +22,8 @@ NAMES = {
     "fit_anchored": "line-anchored HST",
     "hst_contsub": "HST with [NII]",
     "hst_ha": "HST",
+    "halpha_hst": "HST alone",
+    "halpha_joint": "joint HST and MUSE",
 }
 
 CLASSES = ("HII_class_v3", "HII_class_v2", "HII_class")

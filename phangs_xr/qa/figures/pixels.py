@@ -28,6 +28,8 @@ TITLES = {
     "anchored": "anchored",
     "hst_contsub": "continuum-subtracted",
     "hst_ha": "[NII] taken out",
+    "halpha_hst": "HST alone",
+    "halpha_joint": "joint",
 }
 
 _BINS = 120

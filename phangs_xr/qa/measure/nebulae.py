@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 import xarray as xr
 from astropy import units as u
 from astropy.coordinates import angular_separation
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from phangs_xr.engine.runner import Runner
 from phangs_xr.engine.tiles import Measurement, run_reductions
 from phangs_xr.errors import InputError
+from phangs_xr.numerics.filters import FWHM_TO_SIGMA
+from phangs_xr.numerics.joint_kernel import find_noise_ratios
 from phangs_xr.numerics.lazy import reduce_images
 from phangs_xr.photometry.labels import require_units
 from phangs_xr.qa.measure.label_sums import (
@@ -30,6 +33,7 @@ from phangs_xr.recipes import BARNES2023
 from phangs_xr.recipes.step import ERROR
 from phangs_xr.schema import FLUX, PRODUCTS, RATIO
 from phangs_xr.sky import find_overlap, get_grid, measure_separation, require_one_grid
+from phangs_xr.steps.weigh_residual import find_density, find_excess
 
 _log = logging.getLogger(__name__)
 
@@ -159,18 +163,20 @@ class NebulaPlan:
     def finish(self, found: Mapping[str, NDArray[Any]]) -> xr.Dataset:
         """Return what `measure_nebulae` does, from what the measurement found."""
         sums = {name: found["sums"][:, index] for index, name in enumerate(self.images)}
-        ratio = find_noise_ratio(self.field)
+        rows, columns = np.nonzero(self.labels >= 0)
+        own = self.labels[rows, columns]
+        area, grid = np.bincount(own, minlength=self.ids.size), self.reduction.nebulae.grid
+        model = ErrorModel.read(self.field)
         sums |= {
-            name: np.sqrt(squares) / ratio for name, squares in sums.items() if name.endswith(ERROR)
+            name: model.widen(name, np.sqrt(squares), sums[name.removesuffix(ERROR)], self.labels)
+            for name, squares in sums.items()
+            if name.endswith(ERROR)
         }
         pixels = found["pixels"] + count_beyond(self.reduction.nebulae, self.reduction.grid)
         # A nebula smaller than the grid's pixels can lie between their centres.
         covered = found["counts"][:, 0]
         measured = {**sums, "coverage_hst": covered / np.maximum(pixels, 1)}
         measured |= self._measure_muse()
-        rows, columns = np.nonzero(self.labels >= 0)
-        own = self.labels[rows, columns]
-        area, grid = np.bincount(own), self.reduction.nebulae.grid
         measured["ra"], measured["dec"] = grid.to_sky(
             np.bincount(own, weights=rows) / area, np.bincount(own, weights=columns) / area
         )
@@ -184,6 +190,9 @@ class NebulaPlan:
             )
             for name, (units, long_name) in {**self._describe_fluxes(), **_BESIDE}.items()
         }
+        if "flux_muse_err" in measured:
+            attrs = {"units": FLUX, "long_name": "Error of the MUSE H-alpha flux", "step": STEP}
+            variables["flux_muse_err"] = ("nebula", measured["flux_muse_err"], attrs)
         ids = ("nebula", self.ids, {"long_name": "Number of the nebula in the mask"})
         dataset = xr.Dataset(variables, {"region_ID": ids})
         return _join_catalogue(dataset, get_node(self.field, "nebulae"))
@@ -205,10 +214,94 @@ class NebulaPlan:
         own = self.labels[covered]
         counts = np.bincount(own, minlength=size)
         sums = np.bincount(own, weights=musehalpha.values[covered], minlength=size)
+        error = get_node(self.field, "muse").get("musehalpha_err")
+        found = {}
+        if error is not None:
+            squares = np.nan_to_num(error.values[covered].astype(np.float64)) ** 2
+            total = np.bincount(own, weights=squares, minlength=size)
+            found["flux_muse_err"] = np.where(counts > 0, np.sqrt(total), np.nan)
         return {
+            **found,
             "flux_muse": np.where(counts > 0, sums, np.nan),
             "coverage_muse": counts / np.bincount(self.labels[self.labels >= 0], minlength=size),
         }
+
+
+RESPONSE_ERROR = 0.02
+"""Relative error of a nebula's flux by what the bands see of its lines, and by point-spread
+functions that are not quite Gaussian: what is left on simulated galaxies when all noise is known.
+"""
+
+
+@dataclass(frozen=True)
+class ErrorModel:
+    """How the errors of sums follow from those of pixels.
+
+    Attributes
+    ----------
+    ratio
+        Scatter of single pixels over what sums of many say.
+    calibration
+        Relative error that all fluxes have in common.
+    sigma, hst, muse, excess
+        Of `phangs_xr.numerics.joint_kernel.find_noise_ratios`; NaN where there is no such map.
+    """
+
+    ratio: float = 1.0
+    calibration: float = 0.0
+    sigma: float = float("nan")
+    hst: float = float("nan")
+    muse: float = float("nan")
+    excess: float = 0.0
+
+    @classmethod
+    def read(cls, field: xr.DataTree) -> ErrorModel:
+        """Read the numbers of a field's run."""
+        ratio = find_noise_ratio(field)
+        fits, hst, muse = (get_node(field, name) for name in ("fits", "hst", "muse"))
+        if "residual_excess" not in fits or "halpha_hst" not in hst or "musehalpha" not in muse:
+            return cls(ratio)
+        wide, sharp = (one.attrs.get("fwhm") for one in (muse["musehalpha"], hst["halpha_hst"]))
+        if wide is None or sharp is None:
+            return cls(ratio)
+        spaxel = get_grid(muse["musehalpha"]).pixel_area
+        sigma = FWHM_TO_SIGMA * np.sqrt((wide**2 - sharp**2) / spaxel)
+        area = spaxel / get_grid(hst["halpha_hst"]).pixel_area
+        density = find_density(float(fits["hst_noise"]), ratio, area)
+        return cls(
+            ratio,
+            float(fits.get("calibration_error", 0.0)),
+            float(sigma),
+            float(density),
+            float(fits["muse_noise_level"]) ** 2,
+            find_excess(float(fits["residual_excess"]), density, float(sigma)),
+        )
+
+    def widen(
+        self, name: str, error: NDArray[Any], flux: NDArray[Any], labels: Labels
+    ) -> NDArray[Any]:
+        """Return the errors of sums, from those of independent pixels.
+
+        Parameters
+        ----------
+        name
+            Of the error: `flux_halpha_joint_err`.
+        error
+            Square roots of the sums of the pixels' squared errors.
+        flux
+            The sums.
+        labels
+            The nebulae on MUSE's pixels, as `number_nebulae` returns them.
+        """
+        error = error / self.ratio
+        if not np.isfinite(self.sigma):
+            return error
+        places = scipy.ndimage.find_objects(labels + 1)
+        masks = (labels[place] == number for number, place in enumerate(places))
+        both = find_noise_ratios(self.sigma, self.hst, self.muse, self.excess, masks)
+        joint = name.startswith("flux_halpha_joint")
+        relative = np.hypot(self.calibration, RESPONSE_ERROR)
+        return np.asarray(np.hypot(error * both[int(joint)], relative * flux))
 
 
 def find_noise_ratio(field: xr.DataTree) -> float:

@@ -28,8 +28,9 @@ SIDE = 320
 SAMPLE = 4_000_000
 """About how many pixels of an image a histogram counts, at even distances."""
 
-MAPPED = ("musehalpha_regrid", "halpha", "halpha_smoothed", "hst_contsub", "hst_ha")
-COUNTED = ("halpha", "halpha_bgsub", "anchored", "hst_contsub", "hst_ha")
+_BY_RECIPES = ("hst_contsub", "hst_ha", "halpha_hst", "halpha_joint")
+MAPPED = ("musehalpha_regrid", "halpha", "halpha_smoothed", *_BY_RECIPES)
+COUNTED = ("halpha", "halpha_bgsub", "anchored", *_BY_RECIPES)
 """What is drawn of whole mosaics, and whose pixels are counted, as far as a recipe makes it."""
 
 Image = NDArray[np.floating[Any]]

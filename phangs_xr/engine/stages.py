@@ -14,6 +14,9 @@ from phangs_xr.sky import Grid
 CELL = 100
 """Sides of tiles are multiples of this [pixel]."""
 
+WORKING = 10
+"""Images of a tile that any step may hold at work."""
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -104,13 +107,15 @@ def choose_side(stage: Stage, grids: Mapping[GridName, Grid], chunk: int) -> int
     """Return the side of a stage's tiles, and of the chunks it writes [pixel].
 
     A tile's task reads no more of any image than a chunk: where a step reads images of smaller
-    pixels, its own tiles are smaller.
+    pixels, its own tiles are smaller; and where it holds many.
     """
     read = {_find_grid(one, name) for one in stage.steps for name in one.read if _is_image(name)}
     areas = [grids[grid].pixel_area for grid in read if grid in grids]
     own = grids[stage.grid].pixel_area
     ratio = min((sqrt(area / own) for area in areas), default=1.0)
-    return chunk if ratio >= 1 else max(round(chunk * ratio) // CELL, 1) * CELL
+    working = max(one.step.working for one in stage.steps)
+    ratio = min(ratio, 1.0) * min(sqrt(WORKING / max(working, 1)), 1.0)
+    return max(round(chunk * ratio) // CELL, 1) * CELL
 
 
 def _is_image(name: str) -> bool:

@@ -30,6 +30,9 @@ CONTRAST_SIGMA = 12.0
 MUSE FWHM or so, so that a point-spread function that is not quite the Gaussian assumed loses little
 of a nebula."""
 
+REACH = 3.0
+"""Half-width of the Gaussians [σ]."""
+
 MISMATCH = 0.02
 """Error of the line's model relative to it: the two point-spread functions, and K."""
 
@@ -91,11 +94,35 @@ class Model:
     scatter: float
 
 
-def smooth_used(image: Image, used: NDArray[np.bool_], sigma: float) -> Image:
-    """Return the Gaussian mean of the spaxels that count."""
-    total = scipy.ndimage.gaussian_filter(np.where(used, image, 0.0), sigma)
-    weight = scipy.ndimage.gaussian_filter(used.astype(np.float64), sigma)
-    return np.asarray(total / np.maximum(weight, 1e-6))
+@dataclass(frozen=True)
+class Smoother:
+    """Gaussian means of the spaxels that count.
+
+    Attributes
+    ----------
+    used
+        Which do.
+    sigma
+        Of the Gaussian [spaxel].
+    weight
+        Its sum over those spaxels.
+    """
+
+    used: NDArray[np.bool_]
+    sigma: float
+    weight: Image
+
+    @classmethod
+    def build(cls, used: NDArray[np.bool_], sigma: float) -> Smoother:
+        """Prepare for some spaxels and a width."""
+        weight = scipy.ndimage.gaussian_filter(used.astype(np.float32), sigma, truncate=REACH)
+        return cls(used, sigma, np.maximum(weight, 1e-6))
+
+    def __call__(self, image: Image) -> Image:
+        """Return the mean around each spaxel."""
+        known = np.where(self.used, image, 0).astype(np.float32, copy=False)
+        total = scipy.ndimage.gaussian_filter(known, self.sigma, truncate=REACH)
+        return np.asarray(total / self.weight)
 
 
 def find_colour(view: MuseView) -> Image:
@@ -103,7 +130,8 @@ def find_colour(view: MuseView) -> Image:
     if view.second is None:
         return np.zeros_like(view.first)
     free = free_bands(view)
-    smooth = [smooth_used(one, view.used, COLOUR_SIGMA) for one in free]
+    smoother = Smoother.build(view.used, COLOUR_SIGMA)
+    smooth = [smoother(one) for one in free]
     ratio = np.divide(
         smooth[0], smooth[1], out=np.ones_like(smooth[0]), where=(smooth[0] > 0) & (smooth[1] > 0)
     )
@@ -158,9 +186,10 @@ def fit_view(view: MuseView) -> Model:
     variance = view.variance + noise + (MISMATCH * line) ** 2
     weight = 1 / variance[used]
 
+    smoother = Smoother.build(used, CONTRAST_SIGMA)
+
     def contrast(image: Image) -> Values:
-        local = image - smooth_used(image, used, CONTRAST_SIGMA)
-        return np.asarray(local[used])
+        return np.asarray((image - smoother(image))[used], dtype=np.float64)
 
     matrix = np.stack([contrast(one) for one in (line, *terms)], axis=1)
     found = _solve(matrix, contrast(view.narrow), weight, noise[used])
@@ -189,16 +218,18 @@ def _solve(
     with errors would be found too small.
     """
     kept = np.ones(target.size, dtype=bool)
+    weighted = matrix * weight[:, None]
+    roots = np.sqrt(weight)
     values = errors = np.full(matrix.shape[1], np.nan)
     scatter = 1.0
     for _ in range(ROUNDS):
-        weighted = matrix[kept] * weight[kept][:, None]
-        normal = weighted.T @ matrix[kept]
+        heavy = weighted * kept[:, None]
+        normal = heavy.T @ matrix
         if noise is not None:
             normal[0, 0] -= (weight[kept] * noise[kept]).sum()
         inverse = np.linalg.pinv(normal)
-        values = inverse @ (weighted.T @ target[kept])
-        residual = (target - matrix @ values) * np.sqrt(weight)
+        values = inverse @ (heavy.T @ target)
+        residual = (target - matrix @ values) * roots
         scatter = 1.4826 * float(np.median(np.abs(residual[kept] - np.median(residual[kept]))))
         errors = scatter * np.sqrt(np.maximum(np.diag(inverse), 0))
         kept = np.abs(residual) < CLIP * max(scatter, 1e-30)
@@ -221,11 +252,16 @@ def evaluate_quotient(
 ) -> Image:
     """Return q(u), held at the ends of the fitted range."""
     x = np.clip(log_colour - centre, *limits)
-    return np.asarray(sum(value * x**power for power, value in enumerate(q)))
+    # Horner's rule, with plain floats, which leave single precision what it is.
+    total = np.zeros_like(x)
+    for value in q[::-1]:
+        total *= x
+        total += float(value)
+    return np.asarray(total)
 
 
 def fit_shifted(view: MuseView, scale: float) -> tuple[Model, Values, float, MuseView]:
-    """Fit, and find how far MUSE lies from HST: twice, each with what the other found.
+    """Fit, find how far MUSE lies from HST, and fit again where it lies.
 
     Parameters
     ----------
@@ -240,20 +276,16 @@ def fit_shifted(view: MuseView, scale: float) -> tuple[Model, Values, float, Mus
         The model; rows and columns by which MUSE's features lie beyond HST's [spaxel]; the
         uncertainty of the shift's length [spaxel]; and the view with HST's images moved.
     """
-    shift, error = np.zeros(2), float("nan")
-    moved = view
-    model = fit_view(moved)
-    for _ in range(2):
-        line = np.where(view.used, solve_line(view, model), np.nan).astype(np.float32)
-        muse = np.where(view.used, view.halpha, np.nan).astype(np.float32)
-        found = find_shift(line, muse, scale)
-        if not np.isfinite(found.shift).all():
-            break
-        shift = found.shift.astype(np.float64)
-        error = float(np.hypot(*resample_shift(found, 1).std(axis=0)))
-        moved = move_view(view, shift)
-        model = fit_view(moved)
-    return model, shift, error, moved
+    model = fit_view(view)
+    line = np.where(view.used, solve_line(view, model), np.nan).astype(np.float32)
+    muse = np.where(view.used, view.halpha, np.nan).astype(np.float32)
+    found = find_shift(line, muse, scale)
+    if not np.isfinite(found.shift).all():
+        return model, np.zeros(2), float("nan"), view
+    shift = found.shift.astype(np.float64)
+    error = float(np.hypot(*resample_shift(found, 1).std(axis=0)))
+    moved = move_view(view, shift)
+    return fit_view(moved), shift, error, moved
 
 
 def move_view(view: MuseView, shift: Values) -> MuseView:

@@ -71,6 +71,11 @@ def _sample(
     return np.where(inside, values, np.nan)
 
 
+SPLINE_PAD = 14
+"""Source pixels needed around those that the target's centres fall on, for cubic splines: what lies
+further changes them by less than 1e-7."""
+
+
 def sample_shifted(
     piece: NDArray[np.floating],
     source: Grid,
@@ -79,7 +84,7 @@ def sample_shifted(
     shift: NDArray[np.float64],
     factor: float,
     fill: float,
-    order: int,
+    order: Literal[1, 3],
 ) -> NDArray[np.floating]:
     """Return the source's values where features at the target's pixel centres lie on it.
 
@@ -94,9 +99,9 @@ def sample_shifted(
     factor
         Multiplies the values.
     fill
-        Result where a pixel that counts is missing, or beyond the source.
+        Result beyond the source, and where a pixel is missing that counts by half.
     order
-        1 for the bilinear mean, 3 for the cubic one (Keys, a = -0.5) of smooth images.
+        1 for the bilinear mean, 3 for cubic splines, which suit smooth images without gaps.
 
     Returns
     -------
@@ -107,48 +112,22 @@ def sample_shifted(
     if 0 in piece.shape:
         return made
     known = np.isfinite(piece)
-    values = np.where(known, piece * factor, 0).astype(piece.dtype, copy=False)
+    values = np.where(known, piece * factor, fill).astype(piece.dtype, copy=False)
+    if order > 1:
+        values = scipy.ndimage.spline_filter(values, order, np.float32)
+    height, width = piece.shape
     for start in range(0, target.shape[0], BAND):
         band = slice(start, start + BAND)
         rows, columns = map_pixels_between(target.window(band, slice(None)), source)
-        made[band] = _weigh_samples(values, known, rows + shift[0], columns + shift[1], fill, order)
+        rows += shift[0]
+        columns += shift[1]
+        inside = (rows >= -0.5) & (rows <= height - 0.5)
+        inside &= (columns >= -0.5) & (columns <= width - 0.5)
+        if not inside.any():
+            continue
+        places = [np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)]
+        sampled = scipy.ndimage.map_coordinates(
+            values, places, np.float32, order=order, mode="nearest", prefilter=False
+        )
+        np.copyto(made[band], sampled, where=inside)
     return made
-
-
-def _weigh_samples(
-    values: NDArray[np.floating],
-    known: NDArray[np.bool_],
-    rows: NDArray[np.float64],
-    columns: NDArray[np.float64],
-    fill: float,
-    order: int,
-) -> NDArray[np.floating]:
-    """Return weighted sums of the pixels around positions; `fill` where one of them lacks."""
-    reach = order // 2
-    first = [np.floor(place).astype(np.intp) - reach for place in (rows, columns)]
-    down = _weigh_around(rows - np.floor(rows), order)
-    across = _weigh_around(columns - np.floor(columns), order)
-    height, width = values.shape
-    total = np.zeros(rows.shape)
-    inside = (first[0] >= 0) & (first[0] + order < height)
-    inside &= (first[1] >= 0) & (first[1] + order < width)
-    for y in range(order + 1):
-        row = np.clip(first[0] + y, 0, height - 1)
-        for x in range(order + 1):
-            column = np.clip(first[1] + x, 0, width - 1)
-            total += down[y] * across[x] * values[row, column]
-            inside &= known[row, column]
-    return np.where(inside, total, fill).astype(values.dtype, copy=False)
-
-
-def _weigh_around(part: NDArray[np.float64], order: int) -> list[NDArray[np.float64]]:
-    """Return the weights of the pixels around a position, which is `part` beyond one of them."""
-    if order == 1:
-        return [1 - part, part]
-    far, near = 1 + part, part
-    return [
-        ((-0.5 * far + 2.5) * far - 4) * far + 2,
-        (1.5 * near - 2.5) * near**2 + 1,
-        (1.5 * (1 - near) - 2.5) * (1 - near) ** 2 + 1,
-        ((-0.5 * (2 - near) + 2.5) * (2 - near) - 4) * (2 - near) + 2,
-    ]

@@ -297,6 +297,7 @@ CLEAN_COSMIC_RAYS = Step(
     only_with=_pair_bands("*_clean", "*"),
     tallies={"cosmic_mask": "cosmic_pixels"},
     find_halo=steps.find_clean_cosmic_rays_halo,
+    working=16,
     summary="pixels of cosmic rays: {cosmic_pixels:.0f}",
 )
 
@@ -371,6 +372,7 @@ SOLVE_HALPHA = Step(
         *("field_sky", "muse_shift", "muse_shift_error", "mean_response", "calibration_error"),
     ),
     find_halo=steps.find_solve_halpha_halo,
+    working=24,
     check=steps.check_solve_halpha,
     shared={"ebv": "correct_extinction"},
     summary="HST's line flux = {gain:.4f} x MUSE's",

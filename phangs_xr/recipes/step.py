@@ -85,6 +85,9 @@ class Step:
     check
         From the options and the input images there are (opened, nothing read), refuses what the
         step could not use, before anything is written, and returns what the user should know.
+    working
+        How many images the function holds at work, where they are more than the engine reckons with
+        for any step: its tiles are then smaller.
     resolutions
         Options that the name of an input file gives where the configuration does not, a FWHM
         [arcsec], by option. Without either the step cannot be taken.
@@ -114,6 +117,7 @@ class Step:
     numbers: tuple[str, ...] = ()
     tallies: Mapping[str, str] = field(default_factory=dict)
     find_halo: Callable[[Any, Grid], int] = _reach_nothing
+    working: int = 0
     check: Callable[[Any, Images], Iterable[str]] = _check_nothing
     resolutions: Mapping[str, str] = field(default_factory=dict)
     shared: Mapping[str, str] = field(default_factory=dict)

@@ -1,9 +1,9 @@
 """Find cosmic rays in each of HST's bands, and replace them by what lies around.
 
-A cosmic ray stands above its surroundings (the median of eight pixels 3 away) by many times its
-error, is sharper than a star (its four neighbours have little of it), and is in one band alone: at
-a star, or a cluster, the other bands have a peak too. Neighbours that stand out in the same band
-alone go with it.
+A cosmic ray stands above its surroundings (four pixels 3 away) by many times its error, is sharper
+than a star (its four neighbours have little of it), and is in one band alone: at a star, or a
+cluster, the other bands have a peak too. Neighbours that stand out in the same band alone go with
+it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Image = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
 RING = 3
-"""Distance of the pixels whose median is the surroundings [pixel]: beyond the PSF's core."""
+"""Distance of the pixels that are the surroundings [pixel]: beyond the PSF's core."""
 
 GROWTH = 3.0
 """Neighbours of a cosmic ray are part of it from so many errors on."""
@@ -33,7 +33,10 @@ GROWTH = 3.0
 SIGMA, RADIUS = 1.2, 6
 """Of the Gaussian mean that replaces them [pixel]."""
 
-HALO = RING + 1 + RADIUS + 1
+HALO = RING + 2 + RADIUS
+
+STRIP = 128
+"""Rows that are looked at together: what fits into the cache."""
 
 
 @dataclass(frozen=True)
@@ -67,25 +70,47 @@ class CleanCosmicRays:
         )
 
 
-def measure_height(image: Image) -> Image:
-    """Return how far pixels stand above the median of eight around them; missing ones are 0."""
+def measure_height(image: Image, *, origin: tuple[int, int]) -> Image:
+    """Return how far pixels stand above those 3 away; missing ones count as 0.
+
+    Of the four to each side the highest and the lowest do not count.
+    """
     known = np.pad(np.nan_to_num(image), RING, mode="edge")
+    made = np.empty_like(image)
     height, width = image.shape
-    offsets = [(y, x) for y in (0, RING, 2 * RING) for x in (0, RING, 2 * RING)]
-    ring = [known[y : y + height, x : x + width] for y, x in offsets if (y, x) != (RING, RING)]
-    surroundings: Image = np.median(np.stack(ring), axis=0)
-    return np.asarray(np.nan_to_num(image) - surroundings)
+    for start in range(0, height, STRIP):
+        rows = slice(start, min(start + STRIP, height))
+        sides = [
+            known[rows.start + y : rows.stop + y, x : x + width]
+            for y, x in ((0, RING), (2 * RING, RING), (RING, 0), (RING, 2 * RING))
+        ]
+        total = sides[0] + sides[1]
+        total += sides[2]
+        total += sides[3]
+        low, high = np.minimum(sides[0], sides[1]), np.maximum(sides[0], sides[1])
+        for side in sides[2:]:
+            np.minimum(low, side, out=low)
+            np.maximum(high, side, out=high)
+        total -= low
+        total -= high
+        total *= 0.5
+        middle = known[rows.start + RING : rows.stop + RING, RING : RING + width]
+        np.subtract(middle, total, out=made[rows])
+    return made
 
 
 def average_neighbours(image: Image) -> Image:
     """Return the mean of the four neighbours, of the edge as if it were repeated."""
     around = np.pad(image, 1, mode="edge")
-    total = around[:-2, 1:-1] + around[2:, 1:-1] + around[1:-1, :-2] + around[1:-1, 2:]
-    return np.asarray(total / 4)
+    total = around[:-2, 1:-1] + around[2:, 1:-1]
+    total += around[1:-1, :-2]
+    total += around[1:-1, 2:]
+    total *= 0.25
+    return np.asarray(total)
 
 
 def find_rays(
-    image: Image,
+    height: Image,
     error: Image,
     *others: Image,
     origin: tuple[int, int],
@@ -97,29 +122,55 @@ def find_rays(
 
     Parameters
     ----------
-    image, error
-        Of the band.
+    height, error
+        Of the band: `measure_height`, and the error of a pixel.
     *others
-        Of the other bands: images, then errors.
+        Of the other bands: heights, then errors.
     origin
         Not needed: the result does not depend on where the window lies.
     threshold, sharpness, alone
         See `CleanCosmicRays`.
     """
-    height = measure_height(image)
-    significance = np.nan_to_num(height / error)
+    core = (height > threshold * error) & (average_neighbours(height) < sharpness * height)
+    rays = _keep_lone(np.nonzero(core), height, error, others, threshold, alone)
+    # Few pixels are left to be looked at closely.
+    grown = _list_around(rays, height.shape)
+    made = np.zeros_like(height)
+    made[rays] = 1
+    made[_keep_lone(grown, height, error, others, GROWTH, alone)] = 1
+    return made
+
+
+Places = tuple[NDArray[np.intp], ...]
+
+
+def _keep_lone(
+    place: Places,
+    height: Image,
+    error: Image,
+    others: tuple[Image, ...],
+    threshold: float,
+    alone: float,
+) -> Places:
+    """Return those of some pixels that stand above a threshold in this band alone."""
+    significance = np.nan_to_num(height[place] / error[place])
     half = len(others) // 2
-    elsewhere = np.zeros_like(significance)
-    for other, its_error in zip(others[:half], others[half:], strict=True):
-        elsewhere = np.maximum(elsewhere, np.nan_to_num(measure_height(other) / its_error))
-    lone = elsewhere < np.maximum(4, alone * significance)
-    core = lone & (significance > threshold) & (average_neighbours(height) < sharpness * height)
-    grown = np.pad(core, 1)
-    near = np.zeros_like(core)
-    for y in range(3):
-        for x in range(3):
-            near |= grown[y : y + core.shape[0], x : x + core.shape[1]]
-    return (core | (near & lone & (significance > GROWTH))).astype(image.dtype)
+    found = [
+        np.nan_to_num(one[place] / its_error[place])
+        for one, its_error in zip(others[:half], others[half:], strict=True)
+    ]
+    elsewhere = np.maximum.reduce([np.zeros(significance.size), *found])
+    lone = (significance > threshold) & (elsewhere < np.maximum(4, alone * significance))
+    return tuple(axis[lone] for axis in place)
+
+
+def _list_around(place: Places, shape: tuple[int, ...]) -> Places:
+    """Return some pixels and the eight around each, within an image."""
+    steps = np.arange(-1, 2)
+    around = place[0][:, None, None] + steps[:, None], place[1][:, None, None] + steps
+    y, x = (axis.ravel() for axis in np.broadcast_arrays(*around))
+    inside = (y >= 0) & (x >= 0) & (y < shape[0]) & (x < shape[1])
+    return y[inside], x[inside]
 
 
 def replace_rays(image: Image, rays: Image, *, origin: tuple[int, int]) -> Image:
@@ -182,16 +233,17 @@ def clean_cosmic_rays(
     given = {band: one for band, one in images.items() if one is not None}
     named = {f"{band}_err": one for band, one in errors.items() if one is not None}
     require_products(**given, **named)
+    heights = {band: map_halo(measure_height, image, depth=RING) for band, image in given.items()}
     made, masks = {}, []
     for band, image in given.items():
         others = [other for other in given if other != band]
         rays = map_halo(
             find_rays,
-            image,
+            heights[band],
             named[f"{band}_err"],
-            *(given[other] for other in others),
+            *(heights[other] for other in others),
             *(named[f"{other}_err"] for other in others),
-            depth=RING + 2,
+            depth=2,
             threshold=options.threshold,
             sharpness=options.sharpness,
             alone=options.alone,

@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.numerics.lazy import map_pixels, map_tiles
-from phangs_xr.numerics.resampling import PAD, sample_shifted
+from phangs_xr.numerics.resampling import SPLINE_PAD, sample_shifted
 from phangs_xr.photometry.labels import keep_curve, label_product, require_products
 from phangs_xr.sky import get_grid
 
@@ -83,9 +83,11 @@ def join_halpha(
     grid = require_products(halpha_hst=halpha_hst, halpha_hst_err=halpha_hst_err)
     require_products(joint_correction=joint_correction, muse_share=muse_share)
     area = get_grid(joint_correction).pixel_area / grid.pixel_area
-    move = {"pad": PAD + 2 + LARGEST_SHIFT, "shift": muse_shift, "fill": 0.0, "order": 3}
-    correction = map_tiles(sample_shifted, joint_correction, halpha_hst, factor=1 / area, **move)
-    share = map_tiles(sample_shifted, muse_share, halpha_hst, factor=1.0, **move)
+    move = {"pad": SPLINE_PAD + LARGEST_SHIFT, "shift": muse_shift, "fill": 0.0}
+    correction = map_tiles(
+        sample_shifted, joint_correction, halpha_hst, factor=1 / area, order=3, **move
+    )
+    share = map_tiles(sample_shifted, muse_share, halpha_hst, factor=1.0, order=1, **move)
     made = {
         "halpha_joint": map_pixels(add_correction, halpha_hst, correction),
         "halpha_joint_err": map_pixels(reduce_error, halpha_hst_err, share, area=area),

@@ -11,9 +11,9 @@ solved for in closed form. Linear in the pixels: no pixel is treated by its sign
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, log, sqrt
+from math import ceil, log, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,9 @@ NAMES = (
     *(f"muse_{band}_flux" for band in BANDS[1:]),
     "star_mask",
 )
+
+LARGEST_SHIFT = 16
+"""Of MUSE against HST [spaxel]: what the search can find."""
 
 REACH = 5
 """Half-width of the colour's Gaussians [σ]."""
@@ -139,8 +142,7 @@ class _Fit:
     area: float
 
     def __call__(self, images: Mapping[str, Image]) -> dict[str, Any]:
-        known = {name: image.astype(np.float64) for name, image in images.items()}
-        return fit_images(known, self.weights, self.scale, self.area)
+        return fit_images(images, self.weights, self.scale, self.area)
 
 
 def fit_images(
@@ -274,29 +276,30 @@ def find_log_colour(
     colour = np.full_like(first, typical)
     for width, limit in ((sigma, 0.0), (fine, signal)):
         reach = ceil(REACH * width)
-        smooth = [smooth_gaussian(one, width, reach, origin) for one in (first, second)]
-        noise = [
-            smooth_gaussian(one, width, reach, origin) / (2 * sqrt(np.pi) * width)
-            for one in (first_err, second_err)
-        ]
-        bright = (smooth[0] > np.maximum(limit * noise[0], 0)) & (
-            smooth[1] > np.maximum(limit * noise[1], 0)
+        one, other = (smooth_gaussian(band, width, reach, origin) for band in (first, second))
+        # Errors change slowly: those of the mean follow from the pixel's own.
+        share = limit / (2 * sqrt(pi) * width)
+        bright = (one > np.maximum(share * first_err, 0)) & (
+            other > np.maximum(share * second_err, 0)
         )
-        ratio = np.divide(smooth[0], smooth[1], out=np.ones_like(first), where=bright)
-        colour = np.where(bright, np.log(np.clip(ratio, 0.05, 20)), colour)
-    return np.where(np.isnan(first) | np.isnan(second), np.nan, colour)
+        np.divide(one, other, out=one, where=bright)
+        np.clip(one, 0.05, 20, out=one)
+        np.log(one, out=colour, where=bright)
+    colour[np.isnan(first) | np.isnan(second)] = np.nan
+    return colour
 
 
 def free_band(flux: Image, response: Image, halpha: Image, *, sky: float) -> Image:
     """Return a broad band without sky and lines."""
-    return flux - sky - response * np.nan_to_num(halpha)
+    return flux - float(sky) - response * halpha
 
 
 def find_terms(
     colour: Image, *, q: Values, colours: Values, weights: tuple[float, float]
 ) -> tuple[Image, Image]:
     """Return what each broad band counts for in the continuum, q(u) a1 and q(u) a2."""
-    quotient = evaluate_quotient(colour, q, colours[0], (colours[1], colours[2]))
+    centre, low, high = (float(value) for value in colours)
+    quotient = evaluate_quotient(colour, q, centre, (low, high))
     first, second = weigh_colour(colour, weights)
     return quotient * first, quotient * second
 
@@ -307,7 +310,7 @@ def find_continuum(
     q: Values,
     colours: Values,
     weights: tuple[float, float],
-    skies: Values,
+    skies: Sequence[Any],
     squared: bool = False,
 ) -> Image:
     """Return the continuum, or its variance if the bands are errors and `squared`.
@@ -328,7 +331,7 @@ def find_continuum(
     terms = find_terms(colour, q=q, colours=colours, weights=weights)
     total = np.zeros_like(colour)
     for term, band, sky in zip(terms, bands, skies, strict=False):
-        part = term * (band - sky)
+        part = term * (band - float(sky))
         total = total + (part**2 if squared else part)
     return total
 
@@ -344,14 +347,14 @@ def find_line_response(
 ) -> Image:
     """Return what is left of a line of flux 1 in the narrow band without its continuum [1/Å]."""
     lost = find_continuum(
-        colour, *others, q=q, colours=colours, weights=weights, skies=np.zeros(len(others))
+        colour, *others, q=q, colours=colours, weights=weights, skies=[0.0] * len(others)
     )
-    return gain * response - lost
+    return float(gain) * response - lost
 
 
 def divide_line(narrow: Image, continuum: Image, response: Image, *, sky: float) -> Image:
     """Return Hα."""
-    return (narrow - sky - continuum) / response
+    return (narrow - float(sky) - continuum) / response
 
 
 def divide_error(error: Image, variance: Image, response: Image) -> Image:
@@ -484,7 +487,7 @@ def solve_halpha(
             measured = reduce_images(reduce_to_model(options, muse), *muse.values())
         numbers = measured
         area = grid.pixel_area / get_grid(musehalpha).pixel_area
-        move = {"pad": PAD + 5, "shift": numbers["muse_shift"]}
+        move = {"pad": PAD + LARGEST_SHIFT, "shift": numbers["muse_shift"]}
         halpha = map_tiles(
             sample_shifted, musehalpha, narrow_flux, factor=area, fill=0.0, order=1, **move
         )

@@ -14,7 +14,7 @@ import phangs_xr
 from phangs_xr.engine.config import load_config
 from phangs_xr.engine.inputs import open_inputs
 from phangs_xr.qa import compare_fluxes, measure_nebulae, measure_shift
-from phangs_xr.recipes import CHANDAR2025, get_recipe
+from phangs_xr.recipes import CHANDAR2025, DEFAULT, get_recipe
 from phangs_xr.schema import BANDS
 from phangs_xr.simulate import Galaxy, simulate_galaxy
 from phangs_xr.steps import SmoothHst
@@ -181,6 +181,28 @@ def band_products(banded, band_images):
     config = load_config(banded)
     options = {step.name: config.get_options(step) for step in config.steps}
     return take_steps(band_images, options, CHANDAR2025)
+
+
+@pytest.fixture(scope="session")
+def joint_config(banded, tmp_path_factory):
+    """The configuration of the same galaxy for the recipe `default`."""
+    path = banded.with_name("joint.toml")
+    path.write_text(banded.read_text().replace("chandar2025", "default"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def joint_images(joint_config):
+    """Its input images, in memory."""
+    return {name: image.load() for name, image in open_inputs(load_config(joint_config)).items()}
+
+
+@pytest.fixture(scope="session")
+def joint_products(joint_config, joint_images):
+    """What all steps of the recipe make of them, in memory; not to be changed."""
+    config = load_config(joint_config)
+    options = {step.name: config.get_options(step) for step in config.steps}
+    return take_steps(joint_images, options, DEFAULT)
 
 
 @pytest.fixture(scope="session")

@@ -74,6 +74,66 @@ def smooth_gaussian(
     return smoothed
 
 
+def smooth_widely(
+    image: Image, sigma: float, reach: float, origin: tuple[int, int] = (0, 0)
+) -> Image:
+    """Smooth with a wide Gaussian, to which missing pixels carry no weight, by way of block means.
+
+    A tenth of the work of `smooth_gaussian`, from which it differs by a per cent of what the image
+    changes over `sigma`.
+
+    Parameters
+    ----------
+    image
+        2-D; NaN is missing, and so is everything beyond the edges.
+    sigma
+        Of the Gaussian [pixel], 8 or more.
+    reach
+        Half-width of its kernel [σ].
+    origin
+        Absolute row and column of the first pixel: blocks lie at multiples of their side.
+
+    Returns
+    -------
+    Image
+        Where no pixel is within reach, NaN.
+    """
+    before = [start % BLOCK_SIDE for start in origin]
+    after = [-(size + first) % BLOCK_SIDE for size, first in zip(image.shape, before, strict=True)]
+    padded = np.pad(image, list(zip(before, after, strict=True)), constant_values=np.nan)
+    rows, columns = (size // BLOCK_SIDE for size in padded.shape)
+    blocks = padded.reshape(rows, BLOCK_SIDE, columns, BLOCK_SIDE)
+    known = np.isfinite(blocks)
+    count = known.sum(axis=(1, 3))
+    total = np.where(known, blocks, 0).sum(axis=(1, 3), dtype=np.float64)
+    means = np.full((rows, columns), np.nan)
+    np.divide(total, count, out=means, where=count > 0)
+    start = tuple(
+        (place - first) // BLOCK_SIDE for place, first in zip(origin, before, strict=True)
+    )
+    radius = int(np.ceil(reach * sigma / BLOCK_SIDE))
+    smooth: Image = smooth_gaussian(means, sigma / BLOCK_SIDE, radius, (start[0], start[1]))
+    for axis, first in enumerate(before):
+        smooth = _spread_blocks(smooth, first, image.shape[axis], axis)
+    return smooth.astype(image.dtype, copy=False)
+
+
+def _spread_blocks(means: Image, first: int, size: int, axis: int) -> Image:
+    """Return values at pixels, linear between the centres of blocks, constant beyond the last."""
+    places = (np.arange(first, first + size) - (BLOCK_SIDE - 1) / 2) / BLOCK_SIDE
+    places = np.clip(places, 0, means.shape[axis] - 1)
+    low = np.minimum(places.astype(np.intp), max(means.shape[axis] - 2, 0))
+    high = np.minimum(low + 1, means.shape[axis] - 1)
+    part = places - low
+    part = part[:, None] if axis == 0 else part
+    one, other = (np.take(means, index, axis=axis) for index in (low, high))
+    return np.asarray(one * (1 - part) + other * part)
+
+
+BLOCK_SIDE = 4
+"""Of the blocks that `smooth_widely` takes the means of [pixel]."""
+
+
 def sample_gaussian(sigma: float, radius: int) -> _Floats:
     """Return a Gaussian sampled at the pixels, 2·radius + 1 numbers that sum to 1."""
     kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)

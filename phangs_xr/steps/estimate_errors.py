@@ -17,11 +17,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError, require_between
-from phangs_xr.numerics.lazy import map_pixels, reduce_images
+from phangs_xr.numerics.lazy import label_number, map_pixels, reduce_images
 from phangs_xr.numerics.pixel_noise import MeasurePixelNoise
 from phangs_xr.numerics.statistics import AskTogether
 from phangs_xr.photometry.labels import label_product, require_products
-from phangs_xr.schema import BANDS
+from phangs_xr.schema import BANDS, NUMBERS
 
 Image = NDArray[np.floating]
 
@@ -161,7 +161,8 @@ def estimate_errors(
     -------
     xr.Dataset
         `narrow_err`, `continuum1_err` and, if given, `continuum2_err` [electron / s], NaN where the
-        band is, and where its weight is not positive.
+        band is, and where its weight is not positive; and, if measured, the numbers
+        `pixel_noise_ratio`, by band.
 
     Raises
     ------
@@ -189,4 +190,8 @@ def estimate_errors(
         name = f"{band}_err"
         units = image.attrs["units"]
         errors[name] = label_product(error, name, "estimate_errors", units=units)
-    return xr.Dataset(errors)
+    if measured is None:
+        return xr.Dataset(errors)
+    name = "pixel_noise_ratio"
+    ratios = label_number(measured[name], name, "", NUMBERS[name].dims, (len(BANDS),))
+    return xr.Dataset({**errors, name: ratios})

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError, require_between
 from phangs_xr.numerics.collect import CollectImages
-from phangs_xr.numerics.filters import smooth_gaussian
+from phangs_xr.numerics.filters import BLOCK_SIDE, smooth_gaussian, smooth_widely
 from phangs_xr.numerics.fit_continuum import (
     MuseView,
     evaluate_quotient,
@@ -37,7 +37,7 @@ from phangs_xr.photometry.choose_curve import find_curve
 from phangs_xr.photometry.extinction import find_extinction_factor
 from phangs_xr.photometry.labels import keep_curve, label_product, require_products, require_units
 from phangs_xr.photometry.lines import DOUBLETS, LINES
-from phangs_xr.schema import BANDS, FLUX_DENSITY
+from phangs_xr.schema import BANDS, NUMBERS
 from phangs_xr.sky import Grid, get_grid, require_one_grid
 
 Image = NDArray[np.floating]
@@ -53,6 +53,9 @@ NAMES = (
 
 LARGEST_SHIFT = 16
 """Of MUSE against HST [spaxel]: what the search can find."""
+
+WIDE = 8.0
+"""σ from which on a Gaussian is taken over block means [pixel]."""
 
 REACH = 5
 """Half-width of the colour's Gaussians [σ]."""
@@ -275,8 +278,7 @@ def find_log_colour(
     """
     colour = np.full_like(first, typical)
     for width, limit in ((sigma, 0.0), (fine, signal)):
-        reach = ceil(REACH * width)
-        one, other = (smooth_gaussian(band, width, reach, origin) for band in (first, second))
+        one, other = (_smooth(band, width, origin) for band in (first, second))
         # Errors change slowly: those of the mean follow from the pixel's own.
         share = limit / (2 * sqrt(pi) * width)
         bright = (one > np.maximum(share * first_err, 0)) & (
@@ -287,6 +289,12 @@ def find_log_colour(
         np.log(one, out=colour, where=bright)
     colour[np.isnan(first) | np.isnan(second)] = np.nan
     return colour
+
+
+def _smooth(band: Image, sigma: float, origin: tuple[int, int]) -> Image:
+    if sigma >= WIDE:
+        return smooth_widely(band, sigma, REACH, origin)
+    return smooth_gaussian(band, sigma, ceil(REACH * sigma), origin)
 
 
 def free_band(flux: Image, response: Image, halpha: Image, *, sky: float) -> Image:
@@ -371,7 +379,7 @@ def find_width(line: Image, continuum: Image, error: Image) -> Image:
 def find_halo(options: SolveHalpha, grid: Grid) -> int:
     """Return the half-width of the colour's Gaussian [pixel]."""
     sigma = max(options.colour_fwhm / 2.3548 / sqrt(grid.pixel_area), options.fine_sigma)
-    return ceil(REACH * sigma)
+    return ceil(REACH * sigma) + 2 * BLOCK_SIDE
 
 
 def assume_response(options: SolveHalpha, image: xr.DataArray, ebv: float) -> float:
@@ -443,7 +451,8 @@ def solve_halpha(
     xr.Dataset
         `halpha_hst`, `halpha_hst_err` [1e-20 erg/s/cm² per HST pixel], `continuum`,
         `continuum_err` [1e-20 erg/s/cm²/Å per HST pixel], `colour` (ln of the broad bands' ratio),
-        `equivalent_width` [Å]; NaN where a band is. The Milky Way's extinction is undone.
+        `equivalent_width` [Å]; NaN where a band is. The Milky Way's extinction is undone. And the
+        numbers `field_sky` and, with MUSE, `gain` and `muse_shift`.
 
     Raises
     ------
@@ -503,7 +512,18 @@ def solve_halpha(
             )
             for number, band in enumerate(band for band in BANDS if f"{band}_flux" in hst)
         ]
-    return _solve(hst, errors, responses, halpha, numbers, weights, factor, grid, options)
+    return _solve(
+        hst,
+        errors,
+        responses,
+        halpha,
+        numbers,
+        weights,
+        factor,
+        grid,
+        options,
+        musehalpha is not None,
+    )
 
 
 def _assume_numbers(clipped_sky: Any) -> dict[str, Any]:
@@ -527,6 +547,7 @@ def _solve(
     factor: float,
     grid: Grid,
     options: SolveHalpha,
+    is_measured: bool,
 ) -> xr.Dataset:
     narrow, *broad = hst.values()
     names = [name.removesuffix("_flux") for name in hst]
@@ -571,15 +592,13 @@ def _solve(
     made["continuum"] = map_pixels(scale, continuum, factor=factor)
     made["colour"] = colour
     order = [name for name in PRODUCTS_MADE if name in made]
-    return xr.Dataset(
-        {
-            **{name: label_product(made[name], name, "solve_halpha", **attrs) for name in order},
-            "gain": label_number(numbers["gain"], "gain", ""),
-            "field_sky": label_number(
-                numbers["field_sky"], "field_sky", FLUX_DENSITY, ("band",), (3,)
-            ),
-        }
-    )
+    found = {
+        name: label_number(numbers[name], name, NUMBERS[name].units, NUMBERS[name].dims, shape)
+        for name, shape in (("gain", ()), ("field_sky", (3,)), ("muse_shift", (2,)))
+        if is_measured or name == "field_sky"
+    }
+    images = {name: label_product(made[name], name, "solve_halpha", **attrs) for name in order}
+    return xr.Dataset({**images, **found})
 
 
 PRODUCTS_MADE = (

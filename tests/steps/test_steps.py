@@ -8,7 +8,7 @@ import xarray as xr
 from phangs_xr.engine.config import load_config
 from phangs_xr.errors import GridError, InputError
 from phangs_xr.numerics.lazy import is_chunked
-from phangs_xr.recipes import BARNES2023, RECIPES
+from phangs_xr.recipes import BARNES2023, CHANDAR2025, RECIPES
 from phangs_xr.schema import BANDS, NUMBERS, PRODUCTS
 from phangs_xr.sky import get_grid
 from phangs_xr.steps import SmoothHst
@@ -18,29 +18,37 @@ from tests.images import chunk_image, give_step, measure_range
 OPTIONS = {"smooth_hst": SmoothHst(muse_fwhm=0.92)}
 STEPS = {step.name: step for recipe in RECIPES.values() for step in recipe.steps}
 """All steps there are; those of the first recipe are tried on its galaxy, the others on another."""
-FIRST = {step.name for step in BARNES2023.steps}
+FIRST, SECOND = ({step.name for step in one.steps} for one in (BARNES2023, CHANDAR2025))
 
 # Only the grids of these are looked at.
 GRID_ONLY = {
     ("regrid_muse", "narrow"),
     ("load_nebulae", "musehalpha"),
-    ("match_bands", "muse_narrow_flux"),
+    ("match_bands", "musehalpha"),
+    ("measure_sky", "musehalpha"),
+    ("weigh_residual", "halpha_hst"),
+    ("measure_response", "muse"),
+    *(("measure_response", band) for band in BANDS),
     *(("load_muse_bands", band) for band in BANDS),
 }
 # Of these not even that.
 ATTRS_ONLY = {
     *(("load_muse_bands", band) for band in BANDS),
     *(("load_weights", band) for band in BANDS[1:]),
+    ("measure_sky", "musehalpha"),
+    ("measure_response", "muse"),
+    *(("measure_response", band) for band in BANDS),
 }
 # Masks and weights have no unit, and bands may lie on other grids until they are loaded.
 UNITLESS = {
     *(("load_nebulae", name) for name in ("nebula_mask", "star_mask")),
     *(("load_weights", f"{band}_weight") for band in BANDS),
-    *((step, "star_mask") for step in ("subtract_sky", "correct_nii")),
+    *((step, "star_mask") for step in ("subtract_sky", "correct_nii", "solve_halpha")),
 }
 OWN_GRID = {
     *("load", "load_nebulae", "regrid_muse", "load_weights", "load_muse_bands", "match_bands"),
-    *("subtract_sky", "correct_nii"),
+    *("subtract_sky", "correct_nii", "measure_response", "measure_sky", "solve_halpha"),
+    *("match_halpha", "weigh_residual", "join_halpha"),
 }
 
 IMAGE_INPUTS = [
@@ -49,19 +57,24 @@ IMAGE_INPUTS = [
 
 
 @pytest.fixture(scope="session")
-def trial(input_images, products, band_images, band_products, banded):
+def trial(request):
     """What a step is tried on: input files, products and numbers, options."""
-    config = load_config(banded)
 
     def give(name):
         if name in FIRST:
-            return input_images, products, OPTIONS.get(name)
-        return band_images, band_products, config.get_options(STEPS[name])
+            images, made = (request.getfixturevalue(one) for one in ("input_images", "products"))
+            return images, made, OPTIONS.get(name)
+        kind = "band" if name in SECOND else "joint"
+        images, made = (request.getfixturevalue(f"{kind}_{one}") for one in ("images", "products"))
+        config = load_config(
+            request.getfixturevalue("banded" if kind == "band" else "joint_config")
+        )
+        return images, made, config.get_options(STEPS[name])
 
     return give
 
 
-@pytest.fixture(params=STEPS)
+@pytest.fixture(params=[name for name in STEPS if name in FIRST | SECOND])
 def step(request):
     return STEPS[request.param]
 
@@ -95,10 +108,11 @@ def refuse_to_compute(*args, **kwargs):
     raise AssertionError("a step computed something")
 
 
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 def test_step_computes_nothing_of_chunked_images(step, given, call):
     with dask.config.set(scheduler=refuse_to_compute):
         result = call(step, chunk_given(given, 300))
-    assert all(is_chunked(result[name]) for name in step.outputs)
+    assert all(is_chunked(result[name]) for name in step.list_made(given))
 
 
 def test_step_computes_nothing_when_a_number_is_not_known_yet(products):
@@ -118,6 +132,7 @@ def test_step_computes_nothing_when_a_number_is_not_known_yet(products):
     np.testing.assert_array_equal(anchored["anchored"], products["anchored"])
 
 
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 @pytest.mark.parametrize("chunks", [100, "ragged"])
 def test_step_makes_the_same_of_any_chunks(step, given, expected, call, chunks):
     result = call(step, chunk_given(given, chunks)).compute()
@@ -161,14 +176,15 @@ def test_step_makes_the_same_of_images_smaller_than_its_reach(step, given, call,
     if isinstance(expected, str):
         assert found == expected
         return
-    for name in step.outputs:
+    for name in step.list_made(given):
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 def test_step_makes_what_it_declares(step, given, call):
     result = call(step, chunk_given(given, 300))
     images = [name for name, image in result.data_vars.items() if image.ndim == 2]
-    assert tuple(images) == step.outputs
+    assert tuple(images) == step.list_made(given)
     assert set(result.data_vars) - set(images) <= set(step.numbers)
     for name in images:
         product = PRODUCTS[name]
@@ -183,7 +199,7 @@ def test_step_makes_what_it_declares(step, given, call):
 def test_step_keeps_to_its_grid(step, given, call, trial):
     grid = get_grid(trial(step.name)[0]["narrow" if step.grid == "hst" else "muse"])
     result = call(step, chunk_given(given, 300))
-    assert {get_grid(result[name]) for name in step.outputs} == {grid}
+    assert {get_grid(result[name]) for name in step.list_made(given)} == {grid}
 
 
 @pytest.mark.parametrize("chunks", [None, 300])

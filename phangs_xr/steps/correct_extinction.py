@@ -113,7 +113,10 @@ def correct_extinction(
         elif flux is not None:
             images[f"{band}_flux"] = flux
     images |= {f"{band}_flux_err": one for band, one in errors if one is not None}
-    require_products(**images)
+    bands = {
+        f"{band}_flux": one for band, one in zip(BANDS, fluxes, strict=True) if one is not None
+    }
+    require_products(**bands, **{name: one for name, one in images.items() if name not in bands})
     made = {}
     for source, image in images.items():
         name = source.replace("_skysub", "_bgcorr").replace("_flux", "_bgcorr")

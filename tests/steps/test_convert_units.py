@@ -33,7 +33,7 @@ def test_width_that_is_not_asked_for_is_not_used():
     assert halpha["halpha"].values[0, 0] == pytest.approx(1e4)
 
 
-@pytest.mark.parametrize("width", [None, 0.0, -3.0, np.nan])
+@pytest.mark.parametrize("width", [0.0, -3.0, np.nan])
 def test_rectangular_needs_a_width(width):
     with pytest.raises(InputError, match="'rectangular' needs a positive rectangular_width"):
         ConvertUnits(bandwidth="rectangular", rectangular_width=width)

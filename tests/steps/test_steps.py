@@ -216,6 +216,8 @@ def test_step_leaves_its_inputs_alone(step, given, call, chunks):
 )
 def test_step_refuses_an_image_that_is_nowhere(name, image, trial, call):
     given = give_step(STEPS[name], *trial(name)[:2])
+    if image not in given:
+        pytest.skip("the galaxy that the step is tried on has no such input")
     given[image] = given[image].drop_vars("wcs")
     with pytest.raises(GridError, match="to have the coordinate wcs"):
         call(STEPS[name], given)
@@ -226,6 +228,8 @@ def test_step_refuses_an_image_that_is_nowhere(name, image, trial, call):
 )
 def test_step_refuses_another_unit(name, image, trial, call):
     given = give_step(STEPS[name], *trial(name)[:2])
+    if image not in given:
+        pytest.skip("the galaxy that the step is tried on has no such input")
     given[image] = given[image].assign_attrs(units="m")
     with pytest.raises(InputError, match=r"should have units '.*', found 'm'"):
         call(STEPS[name], given)
@@ -242,6 +246,8 @@ def test_step_refuses_another_unit(name, image, trial, call):
 @pytest.mark.parametrize("change", ["shifted", "smaller", "elsewhere"])
 def test_step_refuses_images_of_other_grids(name, image, change, trial, call):
     given = give_step(STEPS[name], *trial(name)[:2])
+    if image not in given:
+        pytest.skip("the galaxy that the step is tried on has no such input")
     moved = given[image]
     if change == "shifted":
         moved = moved.assign_coords(x=moved.x + 1)

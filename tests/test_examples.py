@@ -54,12 +54,13 @@ def test_configuration_is_accepted(path):
 
 @pytest.mark.parametrize("name", ["ngc0628_team", "ngc0628_mast"])
 def test_init_finds_the_files_that_a_configuration_names(name, tmp_path):
-    given = load_config(EXAMPLES / f"{name}.toml").inputs.given
+    config = load_config(EXAMPLES / f"{name}.toml")
+    given = config.inputs.given
     for one in given.values():
         path = tmp_path / one.path.relative_to(EXAMPLES)
         path.parent.mkdir(exist_ok=True)
         path.touch()
-    found = find_files("ngc628c", tmp_path / "hst", tmp_path / "muse").choose()
+    found = find_files("ngc628c", tmp_path / "hst", tmp_path / "muse").choose(config.recipe)
     assert {name: path.name for name, path in found.items()} == {
         name: one.path.name for name, one in given.items()
     }

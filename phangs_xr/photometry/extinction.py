@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 R_V = 3.1
 """Of the Milky Way's diffuse medium; the E(B-V) of `EBV` are meant for it."""
@@ -40,6 +41,7 @@ def suggest_ebv(galaxy: str) -> str:
     return f"for {galaxy} that is {known} (Schlafly & Finkbeiner 2011); 0 leaves extinction out"
 
 
+@cache
 def find_extinction_factor(pivot: float, ebv: float) -> float:
     """Return what flux at a wavelength must be multiplied by to undo the Milky Way's extinction.
 

@@ -1,16 +1,15 @@
 """A whole data set of a simulated galaxy: HST's and MUSE's files, the truth, a configuration."""
 
 import json
-import math
 from pathlib import Path
 
 from astropy.table import Table
 
 from phangs_xr.errors import InputError
-from phangs_xr.photometry.extinction import find_extinction_factor
 from phangs_xr.simulate import hst, muse, nebulae
 from phangs_xr.simulate.frame import Frame
 from phangs_xr.simulate.galaxy import Galaxy
+from phangs_xr.simulate.lines import find_colour_excess
 from phangs_xr.simulate.nebulae import Labels
 from phangs_xr.simulate.scene import Scene, build_scene
 
@@ -48,9 +47,9 @@ def simulate_galaxy(
           catalogue, star mask;
         - `truth/`: `halpha.fits` (1e-20 erg/s/cm² per HST pixel at HST's resolution),
           `continuum.fits` (electron/s in the narrow band), `regions.csv` (ra, dec in deg, flux in
-          1e-20 erg/s/cm², sigma in arcsec, region_ID or -1), `cosmics.csv` (0-based pixels,
-          electron/s) and `truth.json` (slope and offset `fit_anchor` should find, noise, and every
-          choice of the galaxy).
+          1e-20 erg/s/cm², sigma in arcsec, region_ID or -1), `cosmics.csv` of the narrow band and
+          others named by their filters (0-based pixels, electron/s), and `truth.json` (slope and
+          offset `fit_anchor` should find, noise, and every choice of the galaxy).
 
     Raises
     ------
@@ -67,17 +66,20 @@ def simulate_galaxy(
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
     scene = build_scene(galaxy)
-    cosmics = hst.draw_cosmics(galaxy, hst.build_frame(galaxy))
+    frame = hst.build_frame(galaxy)
+    cosmics = tuple(hst.draw_cosmics(galaxy, frame, index) for index in range(len(galaxy.bands)))
     hst.write_mosaics(scene, cosmics, folders["hst"], folders["truth"], chunk)
-    cosmics.write(folders["truth"] / "cosmics.csv")
+    for index, (band, rays) in enumerate(zip(galaxy.bands, cosmics, strict=True)):
+        name = f"cosmics_{band.filter.lower()}.csv" if index else "cosmics.csv"
+        rays.write(folders["truth"] / name)
     maps = muse.observe_maps(scene)
     muse.write_maps(galaxy, maps, folders["muse"])
     mask, identity = nebulae.label_nebulae(scene, maps)
     table = nebulae.measure_nebulae(galaxy, maps, mask)
-    nebulae.write_nebulae(galaxy, maps.frame, mask, table, folders["muse"])
+    nebulae.write_nebulae(galaxy, maps.stated, mask, table, folders["muse"])
     _write_regions(scene, maps.frame, identity, folders["truth"] / "regions.csv")
     _write_truth(galaxy, folders["truth"] / "truth.json")
-    return _write_config(galaxy, out, recipe)
+    return write_config(galaxy, out / f"{galaxy.name}.toml", recipe)
 
 
 def _write_regions(scene: Scene, frame: Frame, identity: Labels, path: Path) -> None:
@@ -104,13 +106,8 @@ def _write_truth(galaxy: Galaxy, path: Path) -> None:
     path.write_text(json.dumps(truth, indent=2) + "\n")
 
 
-def find_colour_excess(galaxy: Galaxy) -> float:
-    """Return the E(B-V) [mag] that dims the narrow band by the galaxy's `extinction`."""
-    unit = find_extinction_factor(galaxy.narrow.photplam, 1.0)
-    return math.log(galaxy.extinction) / math.log(unit)
-
-
-def _write_config(galaxy: Galaxy, out: Path, recipe: str) -> Path:
+def write_config(galaxy: Galaxy, path: Path, recipe: str) -> Path:
+    """Write the configuration of a recipe for a simulated galaxy whose files lie beside it."""
     names = ["narrow", "continuum1", "continuum2"][: len(galaxy.bands)]
     inputs = {
         name: f"hst/{hst.name_mosaic(galaxy, band, 'exp_drc_sci')}"
@@ -137,6 +134,5 @@ def _write_config(galaxy: Galaxy, out: Path, recipe: str) -> Path:
     if recipe != "barnes2023":
         ebv = find_colour_excess(galaxy)
         lines += ["", "[options.correct_extinction]", f"ebv = {ebv:.4f}    # as simulated"]
-    config = out / f"{galaxy.name}.toml"
-    config.write_text("\n".join(lines) + "\n")
-    return config
+    path.write_text("\n".join(lines) + "\n")
+    return path

@@ -1,13 +1,19 @@
 """What a simulated galaxy is made of: every choice, and the truth that follows from them."""
 
 import re
-from dataclasses import dataclass, field, fields
-from typing import Literal
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal
 
 from phangs_xr.errors import InputError
+from phangs_xr.photometry import get_curve
+from phangs_xr.photometry.lines import DOUBLETS, LINES
 from phangs_xr.schema import FLUX_SCALE
+from phangs_xr.simulate.effects import REAL_EFFECTS, Effects
 
 SMALLEST = 200
+NII_RATIO = 0.42
+"""[NII]6583/Hα at the centre of a galaxy as metal-rich as PHANGS' spirals."""
+
 FWHM_PER_SIGMA = 2.3548200450309493
 
 
@@ -47,6 +53,11 @@ class Band:
     noise: float
     exptime: float
     radesys: Literal["ICRS", "FK5"] = "ICRS"
+
+    @property
+    def curve(self) -> str:
+        """The name of its throughput curve; WFC3's second chip stands for both."""
+        return f"{'ACS_WFC' if self.camera == 'acs' else 'WFC3_UVIS2'}_{self.filter}"
 
 
 F658N = Band("F658N", "acs", 1.9512995e-18, 6583.95, 37.01, -0.0041, 0.0037, 1422.0)
@@ -126,6 +137,8 @@ class Galaxy:
         Young clusters (along the arms) and foreground stars (anywhere) per 10^6 pixels.
     cosmics_per_megapixel
         Cosmic rays left in the narrow band per 10^6 observed pixels.
+    effects
+        What else real images have; nothing by default. See `make_real_galaxy`.
     """
 
     size: int = 2000
@@ -178,6 +191,7 @@ class Galaxy:
     clusters_per_megapixel: float = 3000.0
     stars_per_megapixel: float = 5.0
     cosmics_per_megapixel: float = 10.0
+    effects: Effects = field(default_factory=Effects)
     bands: tuple[Band, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -270,6 +284,67 @@ class Galaxy:
         """Every field by its name, bands by their filter's; what `truth.json` records."""
         named = {item.name: getattr(self, item.name) for item in fields(self)}
         del named["bands"]
+        del named["effects"]
         return {
             key: value.filter if isinstance(value, Band) else value for key, value in named.items()
-        }
+        } | {"effects": asdict(self.effects)}
+
+
+REAL_BANDS = {
+    "F658N": (F658N, F555W, F814W),
+    "F657N": (
+        Band("F657N", "uvis", 0, 0, 0, -0.0045, 0.0036, 2000.0),
+        F555W,
+        Band("F814W", "uvis", 0, 0, 0, -0.0280, 0.0110, 830.0),
+    ),
+    "UVIS_F658N": (
+        Band("F658N", "uvis", 0, 0, 0, -0.0020, 0.0016, 2500.0),
+        F555W,
+        Band("F814W", "uvis", 0, 0, 0, -0.0280, 0.0110, 830.0),
+    ),
+}
+"""Narrow bands of PHANGS-HST, and the broad ones they are taken with."""
+
+
+def make_real_galaxy(
+    narrow: str = "F658N", effects: Effects = REAL_EFFECTS, **choices: Any
+) -> Galaxy:
+    """Return a galaxy as hard as real ones, whose headers agree with the filters' curves.
+
+    Parameters
+    ----------
+    narrow
+        Which of `REAL_BANDS`.
+    effects
+        All of `REAL_EFFECTS` if not given; `dataclasses.replace` switches single ones off.
+    **choices
+        Of `Galaxy`.
+
+    Raises
+    ------
+    InputError
+        If there is no such narrow band, or what `Galaxy` refuses.
+    """
+    if narrow not in REAL_BANDS:
+        names = ", ".join(REAL_BANDS)
+        raise InputError(f"a real galaxy's narrow band must be one of {names}, found {narrow!r}")
+    first, *broad = map(_calibrate_band, REAL_BANDS[narrow])
+    curve = get_curve(first.curve)
+    seen = {name: float(curve.find_response(line, 650.0)) for name, line in LINES.items()}
+    nii = NII_RATIO * (seen["NII6583"] + DOUBLETS["NII6548"][1] * seen["NII6548"])
+    real: dict[str, Any] = {
+        "narrow": first,
+        "continuum1": broad[0],
+        "continuum2": broad[1],
+        "rectwidth": curve.rectangular_width,
+        "nii_factor": (seen["HA6562"] + nii) * curve.rectangular_width,
+        "nii_ratio": NII_RATIO,
+        "inclination": 35.0,
+        "rotation": 12.0,
+    }
+    return Galaxy(effects=effects, **(real | choices))
+
+
+def _calibrate_band(band: Band) -> Band:
+    curve = get_curve(band.curve)
+    return replace(band, photflam=curve.photflam, photplam=curve.pivot, photbw=curve.photbw)

@@ -1,8 +1,10 @@
 """HST's view: mosaics in electrons/s with their weights, and the truth on the same pixels."""
 
+from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,8 @@ from phangs_xr.io.fits import FitsTarget
 from phangs_xr.schema import COUNTS, FLUX, FLUX_SCALE
 from phangs_xr.simulate.frame import Array, Frame, Window
 from phangs_xr.simulate.galaxy import Band, Galaxy
-from phangs_xr.simulate.scene import Scene, make_rng
+from phangs_xr.simulate.lines import add_lines
+from phangs_xr.simulate.scene import Light, Scene, make_rng
 
 CELL = 250
 """Images are made in whole cells of this many pixels, at absolute places, whatever the chunks."""
@@ -24,12 +27,15 @@ BROAD_MARGIN = 1.01
 WORKERS = 4
 """Threads; each holds some 40 MB."""
 
+BRIGHTEST_COSMIC = 6.0
+"""Peak, electron/s."""
+
 DRIZZLED = {"D001KERN": "gaussian", "D001PIXF": 1.0, "D001FVAL": "0.0"}
 
 
 @dataclass(frozen=True)
 class CosmicRays:
-    """Cosmic rays of the narrow band.
+    """Cosmic rays of one band.
 
     Attributes
     ----------
@@ -66,6 +72,10 @@ class CosmicRays:
         path.write_text("x,y,pixels,counts\n" + "".join(lines))
 
 
+Rays = tuple[CosmicRays, ...]
+"""Of each band, in the order of the galaxy's."""
+
+
 def build_frame(galaxy: Galaxy) -> Frame:
     """Return the pixel grid all HST mosaics share."""
     middle = (galaxy.size - 1) / 2
@@ -85,18 +95,20 @@ def find_covered(
     return covered
 
 
-def draw_cosmics(galaxy: Galaxy, frame: Frame) -> CosmicRays:
-    """Draw tracks of one to five pixels inside the narrow band's footprint."""
-    rng = make_rng(galaxy, "cosmics")
+def draw_cosmics(galaxy: Galaxy, frame: Frame, index: int = 0) -> CosmicRays:
+    """Draw tracks of one to five pixels inside the narrow band's footprint, for one band."""
+    rng = make_rng(galaxy, "cosmics", index)
     side = galaxy.footprint * galaxy.size
-    count = round(galaxy.cosmics_per_megapixel * side**2 / 1e6)
+    often = galaxy.effects.broad_cosmics if index else galaxy.cosmics_per_megapixel
+    count = round(often * side**2 / 1e6)
     angle = np.deg2rad(galaxy.footprint_angle)
     across, along = rng.uniform(-0.48, 0.48, (2, count)) * side * galaxy.pixel_scale
     east = across * np.cos(angle) + along * np.sin(angle)
     north = along * np.cos(angle) - across * np.sin(angle)
     x, y = (np.rint(value).astype(np.int64) for value in frame.find_pixels(east, north))
     pixels = np.minimum(rng.geometric(0.5, count), 5)
-    peak = np.exp(rng.uniform(np.log(0.4), np.log(6.0), count))
+    faintest = np.log(galaxy.effects.faintest_cosmic)
+    peak = np.exp(rng.uniform(faintest, np.log(BRIGHTEST_COSMIC), count))
     heading = rng.uniform(0, 2 * np.pi, count)
     owner = np.repeat(np.arange(count), pixels)
     step = np.arange(owner.size) - np.repeat(np.cumsum(pixels) - pixels, pixels)
@@ -121,7 +133,7 @@ def name_mosaic(galaxy: Galaxy, band: Band, kind: str) -> str:
     return f"{galaxy.name}_{band.camera}_{band.filter.lower()}_{kind}.fits"
 
 
-def write_mosaics(scene: Scene, cosmics: CosmicRays, hst: Path, truth: Path, chunk: int) -> None:
+def write_mosaics(scene: Scene, cosmics: Rays, hst: Path, truth: Path, chunk: int) -> None:
     """Write every band's image and weights into `hst`, true Hα and continuum into `truth`.
 
     Parameters
@@ -182,14 +194,15 @@ def _lead(frame: Frame, cards: fits.Header) -> fits.Header:
 def _render_block(
     pool: Executor,
     scene: Scene,
-    cosmics: CosmicRays,
+    cosmics: Rays,
     frame: Frame,
     window: Window,
     images: int,
 ) -> NDArray[np.float32]:
     block = np.empty((images, *(part.stop - part.start for part in window)), np.float32)
     cells = list(frame.split(CELL, window))
-    scene = scene.select(frame, window, scene.galaxy.hst_fwhm)
+    galaxy = scene.galaxy
+    scene = scene.select(frame, window, max(galaxy.hst_fwhm, galaxy.effects.wing_fwhm))
     rendered = pool.map(partial(_render_cell, scene, cosmics, frame), cells)
     for (rows, cols), image in zip(cells, rendered, strict=True):
         y, x = rows.start - window[0].start, cols.start - window[1].start
@@ -197,26 +210,84 @@ def _render_block(
     return block
 
 
-def _render_cell(
-    scene: Scene, cosmics: CosmicRays, frame: Frame, cell: Window
-) -> NDArray[np.float32]:
+def _render_cell(scene: Scene, cosmics: Rays, frame: Frame, cell: Window) -> NDArray[np.float32]:
     galaxy = scene.galaxy
     east, north = frame.locate(cell)
-    smooth = scene.evaluate_smooth(east, north)
-    halpha, continua = scene.render(frame, cell, galaxy.hst_fwhm, smooth)
+    velocity = scene.evaluate_velocity(east, north)
+    lines, continua = _blur_light(scene, frame, cell, scene.evaluate_smooth(east, north))
     images: list[Array] = []
     for index, (band, continuum) in enumerate(zip(galaxy.bands, continua, strict=True)):
-        counts = continuum / (band.photflam * FLUX_SCALE)
+        per_count = band.photflam * FLUX_SCALE
+        counts = (continuum + add_lines(galaxy, index, lines, velocity)) / per_count
         covered = find_covered(galaxy, east, north, BROAD_MARGIN if index else 1.0)
-        if index == 0:
-            truth = [halpha, counts]
-            counts = counts + halpha * galaxy.counts_per_flux
         weight = 1 / (band.noise**2 + counts / band.exptime)
-        counts = counts + band.sky + draw_noise(galaxy, index, cell) / np.sqrt(weight)
-        if index == 0:
-            counts = counts + cosmics.render(cell)
+        counts = counts + band.sky + draw_drizzled(galaxy, index, frame, cell) / np.sqrt(weight)
+        counts = counts + drizzle(cosmics[index].render(_widen(cell)), galaxy.effects.drizzle)
         images += [np.where(covered, counts, 0), np.where(covered, weight, 0)]
-    return np.stack(images + truth, dtype=np.float32, casting="same_kind")
+    images += [lines[0], continua[0] / (galaxy.narrow.photflam * FLUX_SCALE)]
+    return np.stack(images, dtype=np.float32, casting="same_kind")
+
+
+def _blur_light(scene: Scene, frame: Frame, cell: Window, smooth: Light) -> Light:
+    """Return lines and continua at HST's resolution: a core and, if there are, wings."""
+    galaxy = scene.galaxy
+    wings = galaxy.effects.wings
+    lines, continua = scene.render(frame, cell, galaxy.hst_fwhm, smooth)
+    if not any(wings):
+        return lines, continua
+    wide_lines, wide = scene.render(frame, cell, galaxy.effects.wing_fwhm, smooth)
+
+    def mix(core: Array, wing: Array, share: float) -> Array:
+        return (1 - share) * core + share * wing
+
+    return (
+        [mix(*pair, wings[0]) for pair in zip(lines, wide_lines, strict=True)],
+        [mix(*images) for images in zip(continua, wide, wings[: len(wide)], strict=True)],
+    )
+
+
+def _widen(cell: Window) -> Window:
+    """Return a window with one pixel more on every side, also beyond the frame."""
+    rows, cols = cell
+    return slice(rows.start - 1, rows.stop + 1), slice(cols.start - 1, cols.stop + 1)
+
+
+def drizzle(image: Array, share: float) -> Array:
+    """Return an image less one pixel on every side, each having given a share to its neighbours."""
+    along = share * (image[:-2] + image[2:]) + (1 - 2 * share) * image[1:-1]
+    mixed: Array = share * (along[:, :-2] + along[:, 2:]) + (1 - 2 * share) * along[:, 1:-1]
+    return mixed
+
+
+def draw_drizzled(galaxy: Galaxy, image: int, frame: Frame, cell: Window) -> Array:
+    """Return noise of a cell that drizzling has mixed with its neighbours', 0 beyond the frame.
+
+    Its sums over many pixels scatter as those of white noise of variance 1, single pixels less.
+    """
+    share = galaxy.effects.drizzle
+    if not share:
+        return draw_noise(galaxy, image, cell).astype(float)
+    wide = _widen(cell)
+    noise = np.zeros(tuple(part.stop - part.start for part in wide))
+    whole = [slice(max(w.start, 0), min(w.stop, n)) for w, n in zip(wide, frame.shape, strict=True)]
+    starts = [range(part.start // CELL * CELL, part.stop, CELL) for part in whole]
+    for y, x in product(*starts):
+        near = tuple(slice(k, min(k + CELL, n)) for k, n in zip((y, x), frame.shape, strict=True))
+        drawn = draw_noise(galaxy, image, (near[0], near[1]))
+        both = [
+            slice(max(a.start, b.start), min(a.stop, b.stop))
+            for a, b in zip(near, whole, strict=True)
+        ]
+        noise[_move(both, wide)] = drawn[_move(both, near)]
+    return drizzle(noise, share)
+
+
+def _move(window: Sequence[slice], origin: Sequence[slice]) -> Window:
+    rows, cols = (
+        slice(part.start - first.start, part.stop - first.start)
+        for part, first in zip(window, origin, strict=True)
+    )
+    return rows, cols
 
 
 def draw_noise(galaxy: Galaxy, image: int, cell: Window) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from phangs_xr.schema import FLUX_SCALE
 from phangs_xr.simulate.frame import Array, Frame, Window
 from phangs_xr.simulate.galaxy import FWHM_PER_SIGMA, Band, Galaxy
 from phangs_xr.simulate.hst import WORKERS, draw_noise
+from phangs_xr.simulate.lines import add_lines, list_lines
 from phangs_xr.simulate.scene import Scene
 
 CELL = 100
@@ -24,8 +25,11 @@ MARGIN = 7
 FLUX_UNIT = "10**(-20)*erg/s/cm**2/spaxel"
 LIGHT_SPEED = 2.99792458e18
 JANSKY = 1e-23
-ROTATION_SPEED = 200.0
 NOISE_IMAGES = 10
+IMAGES = ("HA6562", "NII6583", "VEL", "BAND", "BAND", "BAND", "HB4861", "OIII5006")
+"""Which noise is whose; the order is that in which they were added."""
+
+FIRST_BAND = IMAGES.index("BAND")
 
 Images = NDArray[np.float32]
 Mask = NDArray[np.bool]
@@ -38,7 +42,9 @@ class Maps:
     Attributes
     ----------
     frame
-        The pixel grid.
+        The pixel grid where it looked.
+    stated
+        The pixel grid where its headers say it looked.
     observed
         Where it looked.
     lines
@@ -50,6 +56,7 @@ class Maps:
     """
 
     frame: Frame
+    stated: Frame
     observed: Mask
     lines: dict[str, Images]
     bands: tuple[Images, ...]
@@ -82,20 +89,22 @@ def observe_maps(scene: Scene) -> Maps:
     The line maps are the sky's true Hα at MUSE's resolution plus noise; HST's images differ from
     them by the galaxy's `slope` and `offset`.
     """
-    galaxy = scene.galaxy
-    frame = build_muse_frame(galaxy)
-    observed = find_observed(galaxy, frame)
-    halpha, speed, *continua = _render(scene, frame)
-    lines = _measure_lines(galaxy, frame, halpha, speed)
-    line_light = halpha * (galaxy.nii_factor / galaxy.extinction / galaxy.rectwidth)
+    galaxy, effects = scene.galaxy, scene.galaxy.effects
+    stated = build_muse_frame(galaxy)
+    observed = find_observed(galaxy, stated)
+    x0, y0 = stated.find_pixels(*np.array([[effects.shift_east], [effects.shift_north]]))
+    frame = replace(stated, x0=float(x0[0]), y0=float(y0[0]))
+    count = len(list_lines(galaxy))
+    rendered = _render(scene, frame)
+    lines = _measure_lines(galaxy, frame, rendered[:count], rendered[count])
     bands = []
-    for index, (band, continuum) in enumerate(zip(galaxy.bands, continua, strict=True)):
-        light = continuum if index else continuum + line_light
-        noise = galaxy.muse_continuum_noise * _draw(galaxy, frame, 3 + index)
-        bands.append(_convert_to_jansky(band, light + noise))
+    for index, band in enumerate(galaxy.bands):
+        noise = galaxy.muse_continuum_noise * _draw(galaxy, frame, FIRST_BAND + index)
+        light = rendered[count + 1 + index] * effects.gains[index] + noise
+        bands.append(_convert_to_jansky(band, light))
     for image in (*lines.values(), *bands):
         image[~observed] = np.nan
-    return Maps(frame, observed, lines, tuple(bands), _mask_stars(scene, frame))
+    return Maps(frame, stated, observed, lines, tuple(bands), _mask_stars(scene, frame))
 
 
 def _draw(galaxy: Galaxy, frame: Frame, image: int) -> Images:
@@ -104,11 +113,13 @@ def _draw(galaxy: Galaxy, frame: Frame, image: int) -> Images:
 
 
 def _render(scene: Scene, frame: Frame) -> Images:
-    """Hα, velocity, then each band's continuum, per spaxel at MUSE's resolution."""
-    images = np.empty((2 + len(scene.galaxy.bands), *frame.shape), np.float32)
+    """Lines, velocity, then each band's light, per spaxel at MUSE's resolution."""
+    galaxy = scene.galaxy
+    layers = len(list_lines(galaxy)) + 1 + len(galaxy.bands)
+    images = np.empty((layers, *frame.shape), np.float32)
     with ThreadPoolExecutor(WORKERS) as pool:
         for window in frame.split(BLOCK):
-            near = scene.select(frame, window, scene.galaxy.muse_fwhm)
+            near = scene.select(frame, window, galaxy.muse_fwhm)
             cells = list(frame.split(CELL, window))
             rendered = pool.map(partial(_render_cell, near, frame), cells)
             for cell, image in zip(cells, rendered, strict=True):
@@ -126,37 +137,35 @@ def _render_cell(scene: Scene, frame: Frame, window: Window) -> Sequence[Array]:
         slice(first, first + SAMPLES * (part.stop - part.start), SAMPLES) for part in window
     )
     diffuse, continua = scene.evaluate_smooth(*frame.locate(window, pad, SAMPLES))
-    smooth = [
-        ndimage.gaussian_filter(light, sigma, truncate=5)[centres] for light in (diffuse, *continua)
+
+    def blur_light(light: Array) -> Array:
+        smooth: Array = ndimage.gaussian_filter(light, sigma, truncate=5)[centres]
+        return smooth
+
+    smooth = [blur_light(light) for light in diffuse], [blur_light(light) for light in continua]
+    lines, continua = scene.render(frame, window, galaxy.muse_fwhm, smooth)
+    velocity = scene.evaluate_velocity(*frame.locate(window))
+    bands = [
+        continuum + add_lines(galaxy, index, lines, velocity)
+        for index, continuum in enumerate(continua)
     ]
-    halpha, continua = scene.render(frame, window, galaxy.muse_fwhm, (smooth[0], smooth[1:]))
-    return [halpha, _rotate_disc(galaxy, *frame.locate(window)), *continua]
+    return [*lines, velocity, *bands]
 
 
-def _measure_lines(
-    galaxy: Galaxy, frame: Frame, halpha: Images, speed: Images
-) -> dict[str, Images]:
-    lines = {}
-    for index, (name, flux) in enumerate(
-        (("HA6562", halpha), ("NII6583", galaxy.nii_ratio * halpha))
-    ):
+def _measure_lines(galaxy: Galaxy, frame: Frame, lines: Images, speed: Images) -> dict[str, Images]:
+    fluxes = dict(zip(list_lines(galaxy), lines, strict=True))
+    fluxes.setdefault("NII6583", galaxy.nii_ratio * fluxes["HA6562"])
+    measured = {}
+    for name, flux in fluxes.items():
         error = np.sqrt(galaxy.muse_noise**2 + galaxy.muse_photon_noise * flux)
-        lines[f"{name}_FLUX"] = flux + error * _draw(galaxy, frame, index)
-        lines[f"{name}_FLUX_ERR"] = error
-    speed_error = 300 * lines["HA6562_FLUX_ERR"] / (halpha + galaxy.muse_noise)
-    lines["HA6562_VEL"] = speed + np.minimum(speed_error, 50) * _draw(galaxy, frame, 2)
-    return lines
-
-
-def _rotate_disc(galaxy: Galaxy, east: Array, north: Array) -> Array:
-    """Line-of-sight velocity of a thin disc relative to the galaxy's, km/s."""
-    angle, tilt = np.deg2rad(galaxy.position_angle), np.deg2rad(galaxy.inclination)
-    along = east * np.sin(angle) + north * np.cos(angle)
-    across = (east * np.cos(angle) - north * np.sin(angle)) / np.cos(tilt)
-    radius = np.hypot(np.hypot(along, across), 1e-6)
-    turnover = 0.3 * galaxy.disc_scale * galaxy.width
-    speed: Array = ROTATION_SPEED * np.sin(tilt) * np.tanh(radius / turnover) * along / radius
-    return speed
+        measured[f"{name}_FLUX"] = flux + error * _draw(galaxy, frame, IMAGES.index(name))
+        measured[f"{name}_FLUX_ERR"] = error
+    error = 300 * measured["HA6562_FLUX_ERR"] / (fluxes["HA6562"] + galaxy.muse_noise)
+    error = np.minimum(error, 50)
+    measured["HA6562_VEL"] = speed + error * _draw(galaxy, frame, IMAGES.index("VEL"))
+    if galaxy.effects.lines:
+        measured["HA6562_VEL_ERR"] = error
+    return measured
 
 
 def _convert_to_jansky(band: Band, light: Images) -> Images:
@@ -197,20 +206,20 @@ def write_maps(galaxy: Galaxy, maps: Maps, directory: Path) -> None:
     primary.header["ORIGIN"] = ("phangs_xr", "simulated, not an observation")
     hdus = [primary]
     for name, image in maps.lines.items():
-        header = make_header(maps.frame)
-        header["BUNIT"] = "km/s" if name.endswith("_VEL") else FLUX_UNIT
+        header = make_header(maps.stated)
+        header["BUNIT"] = "km/s" if "_VEL" in name else FLUX_UNIT
         hdus.append(fits.ImageHDU(image, header, name=name))
     stem = f"{galaxy.muse_name}-{galaxy.muse_fwhm:.2f}asec"
     fits.HDUList(hdus).writeto(directory / f"{stem}_MAPS.fits", overwrite=True)
     for band, image in zip(galaxy.bands, maps.bands, strict=True):
-        header = make_header(maps.frame)
+        header = make_header(maps.stated)
         header["BUNIT"] = "Jy"
         name = f"{stem}_{band.camera.upper()}_{band.filter}.fits"
         fits.writeto(directory / name, image, header, overwrite=True)
     fits.writeto(
         directory / f"{galaxy.muse_name}_starmask.fits",
         maps.stars.astype(np.int16),
-        make_header(maps.frame),
+        make_header(maps.stated),
         overwrite=True,
     )
 

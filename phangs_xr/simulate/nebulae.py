@@ -79,7 +79,7 @@ def measure_nebulae(galaxy: Galaxy, maps: Maps, mask: Labels) -> Table:
     rows, cols = np.indices(mask.shape).astype(float)
     area = total(np.ones(mask.shape))
     cen_x, cen_y = total(cols) / area, total(rows) / area
-    ra, dec = maps.frame.to_wcs().all_pix2world(cen_x, cen_y, 0)
+    ra, dec = maps.stated.to_wcs().all_pix2world(cen_x, cen_y, 0)
     rng = make_rng(galaxy, "catalogue")
     ebv = rng.gamma(4.0, 0.06, count)
     table = Table()

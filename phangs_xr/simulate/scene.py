@@ -1,14 +1,21 @@
 """The sky itself: smooth light of disc, dust and diffuse gas; nebulae and stars as Gaussians."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
 from phangs_xr.simulate.frame import Array, Frame, Window
-from phangs_xr.simulate.galaxy import FWHM_PER_SIGMA, Galaxy
+from phangs_xr.simulate.galaxy import FWHM_PER_SIGMA, Band, Galaxy
+from phangs_xr.simulate.lines import (
+    absorb,
+    find_diffuse_ratios,
+    rotate_disc,
+    scatter_ratios,
+)
 
 TEXTURE_SIDE = 512
 TEXTURE_PERIOD = 56.0
@@ -23,15 +30,25 @@ DUST_POWER = -1.2
 CORE, HOLE, RIM = 0.12, 0.22, 2.9
 """Disc scale lengths: where arms dissolve, where young stars thin out, where the disc ends."""
 
+STREAMING_PERIOD = 180.0
+"""Arcsec after which streaming motions repeat."""
+
+YOUNG_CURVATURE, YOUNG_ABSORPTION = 0.4, 2.0
+"""Of young stars, over that of old ones."""
+
+Light = tuple[list[Array], list[Array]]
+"""Lines and continua."""
+
 LANE_LEAD = 0.75
 """Phase by which dust lanes lead the arms, rad."""
 
 _STREAMS = ("textures", "regions", "knots", "clusters", "stars", "cosmics", "catalogue")
 
 
-def make_rng(galaxy: Galaxy, stream: str) -> np.random.Generator:
+def make_rng(galaxy: Galaxy, stream: str, index: int = 0) -> np.random.Generator:
     """Return the generator of one kind of random choice, independent of all others."""
-    return np.random.default_rng([galaxy.seed, _STREAMS.index(stream)])
+    seeds = [galaxy.seed, _STREAMS.index(stream), *([index] if index else [])]
+    return np.random.default_rng(seeds)
 
 
 @dataclass(frozen=True)
@@ -48,6 +65,8 @@ class Sources:
         Line sources: 1e-20 erg/s/cm². Stars: the same per Å, at the narrow band's pivot.
     colour
         Exponent b of f_lambda ∝ lambda^b; unused by line sources.
+    ratios
+        Of other lines to Hα, a column each; without columns for stars.
     """
 
     east: Array
@@ -55,6 +74,7 @@ class Sources:
     sigma: Array
     flux: Array
     colour: Array
+    ratios: Array
 
     def select(self, frame: Frame, window: Window, fwhm: float) -> "Sources":
         """Return those that reach into a window at a resolution, in the same order."""
@@ -71,7 +91,7 @@ class Sources:
         return *frame.find_pixels(self.east, self.north), sigma
 
     def render(
-        self, frame: Frame, window: Window, fwhm: float, wavelengths: Sequence[float] = (1.0,)
+        self, frame: Frame, window: Window, fwhm: float, find_fluxes: Callable[..., list[Array]]
     ) -> list[Array]:
         """Return their flux per pixel in a window at a resolution.
 
@@ -81,8 +101,8 @@ class Sources:
             Which pixels.
         fwhm
             Resolution with the pixel's share in it, arcsec.
-        wavelengths
-            Over the narrow band's pivot; one image for each.
+        find_fluxes
+            From those that reach into the window, the flux of each; one image for each array.
         """
         near = self.select(frame, window, fwhm)
         x, y, sigma = near._project(frame, fwhm)
@@ -91,8 +111,7 @@ class Sources:
         # A sparse product touches only the rows each source reaches, and keeps clear of BLAS,
         # whose threads fight with the caller's.
         spread = sparse.csr_array(along_y.T)
-        fluxes = (near.flux * wavelength**near.colour for wavelength in wavelengths)
-        return [np.asarray(spread @ (along_x * flux[:, None])) for flux in fluxes]
+        return [np.asarray(spread @ (along_x * flux[:, None])) for flux in find_fluxes(near)]
 
 
 def _sample_gaussian(part: slice, centre: Array, sigma: Array) -> Array:
@@ -138,13 +157,21 @@ class Scene:
         }
         return replace(self, **seen)
 
-    def evaluate_smooth(self, east: Array, north: Array) -> tuple[Array, list[Array]]:
-        """Return diffuse Hα and the smooth continuum in each band, as HST resolves them.
+    def evaluate_velocity(self, east: Array, north: Array) -> Array:
+        """Return the gas' velocity relative to the galaxy's, km/s: rotation and streaming."""
+        speed = rotate_disc(self.galaxy, east, north)
+        if not self.galaxy.effects.streaming:
+            return speed
+        place = (north / STREAMING_PERIOD, east / STREAMING_PERIOD + 0.4)
+        return speed + self.galaxy.effects.streaming * _sample(self.textures[0], *place)
+
+    def evaluate_smooth(self, east: Array, north: Array) -> Light:
+        """Return diffuse gas and the smooth continuum in each band, as HST resolves them.
 
         Returns
         -------
         tuple
-            Hα (1e-20 erg/s/cm²/arcsec²), and per band 1e-20 erg/s/cm²/Å/arcsec² at its pivot.
+            Per line 1e-20 erg/s/cm²/arcsec², and per band 1e-20 erg/s/cm²/Å/arcsec² at its pivot.
         """
         galaxy = self.galaxy
         disc = Disc.at(galaxy, self.textures, east, north)
@@ -155,18 +182,24 @@ class Scene:
         old = galaxy.disc_brightness * np.exp(-disc.radius / 1.35) * (1 + 0.35 * disc.arm)
         young = galaxy.disc_brightness * galaxy.young_fraction * fade * disc.young
         colour = galaxy.colour_outside + (galaxy.colour_centre - galaxy.colour_outside) * fade
+        curvature = galaxy.effects.curvature
+        velocity = self.evaluate_velocity(east, north) if galaxy.effects.absorption else 0.0
         bands = []
         for band in galaxy.bands:
-            ratio = band.photplam / galaxy.narrow.photplam
-            stars = (old + bulge) * np.exp(colour * np.log(ratio)) + (
-                young * ratio**galaxy.colour_young
+            away = np.log(band.photplam / galaxy.narrow.photplam)
+            stars = (old + bulge) * np.exp(colour * away + curvature * away**2)
+            stars *= absorb(galaxy, band, velocity, 1.0)
+            stars += (
+                young
+                * np.exp(galaxy.colour_young * away + YOUNG_CURVATURE * curvature * away**2)
+                * absorb(galaxy, band, velocity, YOUNG_ABSORPTION)
             )
-            bands.append(stars * np.exp(-(ratio**DUST_POWER) * disc.dust))
-        return self.diffuse_level * disc.gas, bands
+            bands.append(stars * np.exp(-np.exp(DUST_POWER * away) * disc.dust))
+        gas = self.diffuse_level * disc.gas
+        others = [gas * ratio for ratio in find_diffuse_ratios(galaxy, disc.radius)]
+        return [gas, *others], bands
 
-    def render(
-        self, frame: Frame, window: Window, fwhm: float, smooth: tuple[Array, list[Array]]
-    ) -> tuple[Array, list[Array]]:
+    def render(self, frame: Frame, window: Window, fwhm: float, smooth: Light) -> Light:
         """Add the sources to the smooth light, at one resolution, per pixel of a frame.
 
         Parameters
@@ -181,19 +214,36 @@ class Scene:
         Returns
         -------
         tuple
-            Hα (1e-20 erg/s/cm²/pixel) and, per band, the continuum (the same per Å).
+            Each line (1e-20 erg/s/cm²/pixel) and, per band, the continuum (the same per Å).
         """
         area = frame.scale**2
         diffuse, continua = smooth
-        (halpha,) = self.knots.render(frame, window, fwhm)
-        bands = self.galaxy.bands
-        ratios = [band.photplam / self.galaxy.narrow.photplam for band in bands]
-        layers = [[area * continuum for continuum in continua]]
-        layers += [
-            sources.render(frame, window, fwhm, ratios) for sources in (self.clusters, self.stars)
+        gas = [
+            knots + area * light
+            for knots, light in zip(
+                self.knots.render(frame, window, fwhm, find_line_fluxes), diffuse, strict=True
+            )
         ]
-        total = [np.sum(band, axis=0) for band in zip(*layers, strict=True)]
-        return halpha + area * diffuse, total
+        layers = [[area * continuum for continuum in continua]]
+        for sources, absorbed in ((self.clusters, YOUNG_ABSORPTION), (self.stars, 0.0)):
+            find_fluxes = partial(find_star_fluxes, self.galaxy, absorbed)
+            layers.append(sources.render(frame, window, fwhm, find_fluxes))
+        return gas, [np.sum(band, axis=0) for band in zip(*layers, strict=True)]
+
+
+def find_line_fluxes(sources: Sources) -> list[Array]:
+    """Return the fluxes of nebulae in Hα and in all other lines."""
+    return [sources.flux, *(sources.flux * sources.ratios.T)]
+
+
+def find_star_fluxes(galaxy: Galaxy, absorbed: float, sources: Sources) -> list[Array]:
+    """Return the flux densities of stars in all bands, of their Hα absorption a share taken off."""
+
+    def find_flux(band: Band) -> Array:
+        ratio = band.photplam / galaxy.narrow.photplam
+        return sources.flux * ratio**sources.colour * absorb(galaxy, band, 0.0, absorbed)
+
+    return [find_flux(band) for band in galaxy.bands]
 
 
 @dataclass(frozen=True)
@@ -357,7 +407,8 @@ def _draw_regions(galaxy: Galaxy, textures: tuple[Array, Array]) -> Sources:
     )
     fwhm = galaxy.region_fwhm * (flux / galaxy.faintest_region) ** 0.25
     sigma = fwhm / FWHM_PER_SIGMA * rng.lognormal(0, 0.25, count)
-    return Sources(east, north, sigma, flux, np.zeros(count))
+    radius, _ = _deproject(galaxy, east, north)
+    return Sources(east, north, sigma, flux, np.zeros(count), scatter_ratios(galaxy, radius, rng))
 
 
 def _draw_knots(galaxy: Galaxy, regions: Sources) -> Sources:
@@ -382,6 +433,7 @@ def _draw_knots(galaxy: Galaxy, regions: Sources) -> Sources:
         sigma,
         regions.flux[owner] * share,
         np.zeros(owner.size),
+        regions.ratios[owner],
     )
 
 
@@ -390,8 +442,8 @@ def _draw_clusters(galaxy: Galaxy, textures: tuple[Array, Array]) -> Sources:
     count = _count(galaxy, galaxy.clusters_per_megapixel)
     east, north = _place_in_arms(galaxy, textures, rng, count)
     flux = _draw_power_law(rng, 4.0, 4000.0, 2.0, count)
-    sigma = np.full(count, 0.02)
-    return Sources(east, north, sigma, flux, rng.normal(galaxy.colour_young, 0.3, count))
+    colour = rng.normal(galaxy.colour_young, 0.3, count)
+    return Sources(east, north, np.full(count, 0.02), flux, colour, np.empty((count, 0)))
 
 
 def _draw_stars(galaxy: Galaxy) -> Sources:
@@ -399,4 +451,5 @@ def _draw_stars(galaxy: Galaxy) -> Sources:
     count = _count(galaxy, galaxy.stars_per_megapixel)
     east, north = rng.uniform(-0.5, 0.5, (2, count)) * galaxy.width
     flux = _draw_power_law(rng, 400.0, 2e4, 1.5, count)
-    return Sources(east, north, np.zeros(count), flux, rng.uniform(-1.6, -0.2, count))
+    colour = rng.uniform(-1.6, -0.2, count)
+    return Sources(east, north, np.zeros(count), flux, colour, np.empty((count, 0)))

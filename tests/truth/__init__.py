@@ -1,0 +1,1 @@
+"""Recipes on simulated galaxies whose truth is known: how far their maps are from it."""

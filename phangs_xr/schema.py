@@ -340,4 +340,6 @@ NUMBERS: dict[str, Number] = {
     "residual_excess": Number(
         "", "Variance of MUSE less HST in bright spaxels beyond that elsewhere"
     ),
+    "residual_relative": Number(RATIO, "Relative error of HST's map against MUSE, beyond noise"),
+    "residual_left": Number("", "What of residual_excess does not go with the flux"),
 }

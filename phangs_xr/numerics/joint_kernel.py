@@ -57,47 +57,74 @@ def make_kernel(sigma: float, hst: float, muse: float, excess: float, reach: int
     return np.ascontiguousarray(kernel[part, part])
 
 
-def find_noise_ratios(
-    sigma: float, hst: float, muse: float, excess: float, masks: Iterable[NDArray[np.bool_]]
-) -> tuple[Values, Values]:
-    """Return the errors of sums over regions in H and in J, over what H's noise alone is.
+def find_error_ratios(
+    sigma: float,
+    hst: float,
+    muse: float,
+    excess: float,
+    left: float,
+    masks: Iterable[NDArray[np.bool_]],
+) -> dict[str, Values]:
+    """Return what errors of sums over regions in H and in J are made of.
 
     Parameters
     ----------
     sigma, hst, muse, excess
         As for `make_filter`.
+    left
+        Of `excess`, what does not go with the flux.
     masks
         Each region on M's pixels, cut out.
 
     Returns
     -------
-    tuple of NDArray
-        Of H, whose errors that are no noise are added, and of J [ratios of standard deviations],
-        one number per region.
+    dict of NDArray
+        A number per region: `own`, error of H, whose errors that are no noise are added, over what
+        its noise alone is; `kept`, the same of what J keeps of H; `muse`, standard deviation of
+        what J takes of M, over that of a pixel of M; `share`, which J keeps of an error of H that
+        is as smooth as a region seen with M's resolution.
     """
-    spectra: dict[int, tuple[Values, Values]] = {}
-    ratios = []
+    spectra: dict[int, dict[str, Values]] = {}
+    rows = []
     for mask in masks:
         side = SMALLEST
         while side < max(mask.shape) + 8 * sigma:
             side *= 2
         if side not in spectra:
-            spectra[side] = _find_spectra(sigma, hst, muse, excess, side)
+            spectra[side] = _find_spectra(sigma, hst, muse, (excess, left), side)
         power = np.abs(scipy.fft.rfft2(mask, (side, side))) ** 2
         # All columns but the first and the middle one stand for two.
         power[:, 1 : side // 2] *= 2
-        noise = hst * power.sum()
-        ratios.append([np.sqrt((one * power).sum() / noise) for one in spectra[side]])
-    table = np.array(ratios).reshape(-1, 2)
-    return table[:, 0], table[:, 1]
+        sums = {name: (one * power).sum() for name, one in spectra[side].items()}
+        rows.append(
+            [
+                np.sqrt(sums["own"] / power.sum()),
+                np.sqrt(sums["kept"] / power.sum()),
+                np.sqrt(sums["muse"]) / side,
+                sums["smooth_kept"] / sums["smooth"],
+            ]
+        )
+    table = np.array(rows).reshape(-1, 4).T
+    return dict(zip(("own", "kept", "muse", "share"), table, strict=True))
 
 
 def _find_spectra(
-    sigma: float, hst: float, muse: float, excess: float, side: int
-) -> tuple[Values, Values]:
-    """Return the power spectra of the errors of H and J, as `rfft2` has its frequencies."""
+    sigma: float, hst: float, muse: float, excesses: tuple[float, float], side: int
+) -> dict[str, Values]:
+    """Return spectra, as `rfft2` has its frequencies.
+
+    The power of the errors of H, and of what J keeps of them, over that of H's noise; of what J
+    takes of M over M's noise; what J keeps of what is blurred in H, and the blur.
+    """
     squares = np.fft.fftfreq(side)[:, None] ** 2 + np.fft.rfftfreq(side) ** 2
     blur = np.exp(-2 * np.pi**2 * sigma**2 * squares)
-    own = hst * (1 + excess / (1 + squares * SMOOTH**2))
-    weight = own * blur / (muse + own * blur**2)
-    return own, (1 - weight * blur) ** 2 * own + weight**2 * muse
+    weighed, own = (1 + excess / (1 + squares * SMOOTH**2) for excess in excesses)
+    weight = hst * weighed * blur / (muse + hst * weighed * blur**2)
+    kept = 1 - weight * blur
+    return {
+        "own": own,
+        "kept": kept**2 * own,
+        "muse": weight**2,
+        "smooth_kept": kept * blur,
+        "smooth": blur,
+    }

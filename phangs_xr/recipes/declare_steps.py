@@ -399,7 +399,7 @@ WEIGH_RESIDUAL = Step(
     reduce=steps.reduce_to_residual,
     looks_at=("muse_minus_hst", "musehalpha", "musehalpha_err"),
     unread=("musehalpha", "musehalpha_err", "halpha_hst"),
-    numbers=("muse_noise_level", "residual_excess"),
+    numbers=("muse_noise_level", "residual_excess", "residual_relative", "residual_left"),
     find_halo=steps.find_weigh_residual_halo,
     resolutions={"muse_fwhm": "muse"},
 )

@@ -24,7 +24,7 @@ from phangs_xr.numerics.filters import FWHM_TO_SIGMA
 from phangs_xr.numerics.joint_kernel import make_kernel
 from phangs_xr.numerics.lazy import label_number, map_halo, reduce_images
 from phangs_xr.photometry.labels import label_product, require_products
-from phangs_xr.schema import FLUX
+from phangs_xr.schema import FLUX, RATIO
 from phangs_xr.sky import Grid, get_grid
 
 Image = NDArray[np.floating]
@@ -37,7 +37,19 @@ EXCESS_SIGMA = 2.0
 
 LARGEST_EXCESS = 30.0
 
+BRIGHTEST = 40.0
+"""Noises of the mean flux from which the residual is nearly all what goes with the flux."""
+
 FEWEST = 100
+
+
+NUMBERS = {
+    "muse_noise_level": FLUX,
+    "residual_excess": "",
+    "residual_relative": RATIO,
+    "residual_left": "",
+}
+"""What is measured, and its units; variances are in squares of the map's."""
 
 
 @dataclass(frozen=True)
@@ -100,22 +112,35 @@ def measure_images(images: Mapping[str, Image]) -> dict[str, Any]:
     dict
         `muse_noise_level`, the median error of a spaxel; `residual_excess`, how much more the
         residual's mean over a Gaussian of 2 spaxels scatters in bright spaxels than elsewhere, as
-        variance.
+        variance; `residual_relative`, the part of it that goes with the flux, as a share of it;
+        `residual_left`, the rest, as variance.
     """
     residual, halpha, error = (
         images[name].astype(np.float64)
         for name in ("muse_minus_hst", "musehalpha", "musehalpha_err")
     )
     known = np.isfinite(residual) & np.isfinite(error)
-    if np.count_nonzero(known) < FEWEST:
-        return {"muse_noise_level": float(np.nanmedian(error)), "residual_excess": 0.0}
-    mean = scipy.ndimage.gaussian_filter(np.where(known, residual, 0.0), EXCESS_SIGMA)
+    found = dict.fromkeys(("residual_excess", "residual_relative", "residual_left"), 0.0)
+    found["muse_noise_level"] = float(np.nanmedian(np.where(known, error, np.nan)))
+    mean, flux = (
+        scipy.ndimage.gaussian_filter(np.where(known, image, 0.0), EXCESS_SIGMA)
+        for image in (residual, halpha)
+    )
     bright = known & (halpha > 5 * error)
     faint = known & (halpha < 2 * error)
-    excess = 0.0
-    if min(np.count_nonzero(bright), np.count_nonzero(faint)) >= FEWEST:
-        excess = max(_find_variance(mean[bright]) - _find_variance(mean[faint]), 0.0)
-    return {"muse_noise_level": float(np.median(error[known])), "residual_excess": excess}
+    if min(np.count_nonzero(bright), np.count_nonzero(faint)) < FEWEST:
+        return found
+    noise = _find_variance(mean[faint])
+    found["residual_excess"] = max(_find_variance(mean[bright]) - noise, 0.0)
+    brightest = known & (flux > BRIGHTEST * sqrt(noise))
+    if np.count_nonzero(brightest) < FEWEST:
+        brightest = bright & (flux >= np.sort(flux[bright])[-FEWEST])
+    ratio, share = mean[brightest] / flux[brightest], noise / flux[brightest] ** 2
+    relative = max(_find_variance(ratio) - float(np.median(share)), 0.0)
+    found["residual_relative"] = sqrt(relative)
+    pulls = mean[bright] / np.sqrt(noise + relative * flux[bright] ** 2)
+    found["residual_left"] = noise * max(_find_variance(pulls) - 1, 0.0)
+    return found
 
 
 def _find_variance(values: NDArray[np.float64]) -> float:
@@ -252,10 +277,7 @@ def weigh_residual(
         name: map_halo(convolve_known, muse_minus_hst, depth=depth, share=share, **parameters)
         for name, share in (("joint_correction", False), ("muse_share", True))
     }
-    numbers = {
-        name: label_number(measured[name], name, FLUX)
-        for name in ("muse_noise_level", "residual_excess")
-    }
+    numbers = {name: label_number(measured[name], name, unit) for name, unit in NUMBERS.items()}
     return xr.Dataset(
         {
             **{name: label_product(one, name, "weigh_residual") for name, one in made.items()},

@@ -18,7 +18,7 @@ from phangs_xr.engine.runner import Runner
 from phangs_xr.engine.tiles import Measurement, run_reductions
 from phangs_xr.errors import InputError
 from phangs_xr.numerics.filters import FWHM_TO_SIGMA
-from phangs_xr.numerics.joint_kernel import find_noise_ratios
+from phangs_xr.numerics.joint_kernel import find_error_ratios
 from phangs_xr.numerics.lazy import reduce_images
 from phangs_xr.photometry.labels import require_units
 from phangs_xr.qa.measure.label_sums import (
@@ -167,8 +167,14 @@ class NebulaPlan:
         own = self.labels[rows, columns]
         area, grid = np.bincount(own, minlength=self.ids.size), self.reduction.nebulae.grid
         model = ErrorModel.read(self.field)
+        muse = self._measure_muse()
+        spaxel = muse.get("flux_muse_err", np.zeros(area.size)) / np.sqrt(
+            np.maximum(muse["coverage_muse"] * area, 1)
+        )
         sums |= {
-            name: model.widen(name, np.sqrt(squares), sums[name.removesuffix(ERROR)], self.labels)
+            name: model.widen(
+                name, np.sqrt(squares), sums[name.removesuffix(ERROR)], spaxel, self.labels
+            )
             for name, squares in sums.items()
             if name.endswith(ERROR)
         }
@@ -176,7 +182,7 @@ class NebulaPlan:
         # A nebula smaller than the grid's pixels can lie between their centres.
         covered = found["counts"][:, 0]
         measured = {**sums, "coverage_hst": covered / np.maximum(pixels, 1)}
-        measured |= self._measure_muse()
+        measured |= muse
         measured["ra"], measured["dec"] = grid.to_sky(
             np.bincount(own, weights=rows) / area, np.bincount(own, weights=columns) / area
         )
@@ -227,12 +233,6 @@ class NebulaPlan:
         }
 
 
-RESPONSE_ERROR = 0.02
-"""Relative error of a nebula's flux by what the bands see of its lines, and by point-spread
-functions that are not quite Gaussian: what is left on simulated galaxies when all noise is known.
-"""
-
-
 @dataclass(frozen=True)
 class ErrorModel:
     """How the errors of sums follow from those of pixels.
@@ -243,23 +243,27 @@ class ErrorModel:
         Scatter of single pixels over what sums of many say.
     calibration
         Relative error that all fluxes have in common.
-    sigma, hst, muse, excess
-        Of `phangs_xr.numerics.joint_kernel.find_noise_ratios`; NaN where there is no such map.
+    relative
+        Error of HST's map that goes with the flux, from spaxel to spaxel.
+    sigma, hst, muse, excess, left
+        Of `phangs_xr.numerics.joint_kernel.find_error_ratios`; NaN where there is no such map.
     """
 
     ratio: float = 1.0
     calibration: float = 0.0
+    relative: float = 0.0
     sigma: float = float("nan")
     hst: float = float("nan")
     muse: float = float("nan")
     excess: float = 0.0
+    left: float = 0.0
 
     @classmethod
     def read(cls, field: xr.DataTree) -> ErrorModel:
         """Read the numbers of a field's run."""
         ratio = find_noise_ratio(field)
         fits, hst, muse = (get_node(field, name) for name in ("fits", "hst", "muse"))
-        if "residual_excess" not in fits or "halpha_hst" not in hst or "musehalpha" not in muse:
+        if "residual_relative" not in fits or "halpha_hst" not in hst or "musehalpha" not in muse:
             return cls(ratio)
         wide, sharp = (one.attrs.get("fwhm") for one in (muse["musehalpha"], hst["halpha_hst"]))
         if wide is None or sharp is None:
@@ -271,14 +275,21 @@ class ErrorModel:
         return cls(
             ratio,
             float(fits.get("calibration_error", 0.0)),
+            float(fits["residual_relative"]),
             float(sigma),
             float(density),
             float(fits["muse_noise_level"]) ** 2,
             find_excess(float(fits["residual_excess"]), density, float(sigma)),
+            find_excess(float(fits["residual_left"]), density, float(sigma)),
         )
 
     def widen(
-        self, name: str, error: NDArray[Any], flux: NDArray[Any], labels: Labels
+        self,
+        name: str,
+        error: NDArray[Any],
+        flux: NDArray[Any],
+        spaxel: NDArray[Any],
+        labels: Labels,
     ) -> NDArray[Any]:
         """Return the errors of sums, from those of independent pixels.
 
@@ -290,6 +301,8 @@ class ErrorModel:
             Square roots of the sums of the pixels' squared errors.
         flux
             The sums.
+        spaxel
+            Root mean square error of a spaxel of MUSE's in each nebula.
         labels
             The nebulae on MUSE's pixels, as `number_nebulae` returns them.
         """
@@ -298,10 +311,13 @@ class ErrorModel:
             return error
         places = scipy.ndimage.find_objects(labels + 1)
         masks = (labels[place] == number for number, place in enumerate(places))
-        both = find_noise_ratios(self.sigma, self.hst, self.muse, self.excess, masks)
-        joint = name.startswith("flux_halpha_joint")
-        relative = np.hypot(self.calibration, RESPONSE_ERROR)
-        return np.asarray(np.hypot(error * both[int(joint)], relative * flux))
+        parts = find_error_ratios(self.sigma, self.hst, self.muse, self.excess, self.left, masks)
+        if not name.startswith("flux_halpha_joint"):
+            relative = np.hypot(self.calibration, self.relative)
+            return np.asarray(np.hypot(error * parts["own"], relative * flux))
+        relative = np.hypot(self.calibration, self.relative * parts["share"])
+        noise = np.hypot(error * parts["kept"], spaxel * parts["muse"])
+        return np.asarray(np.hypot(noise, relative * flux))
 
 
 def find_noise_ratio(field: xr.DataTree) -> float:

@@ -72,12 +72,14 @@ def demo(
     debug: Debug = False,
 ) -> None:
     """Simulate a galaxy, run the recipe on it, compare the nebulae, and print the summary."""
-    from phangs_xr.simulate import Galaxy, simulate_galaxy
+    from phangs_xr.recipes import DEFAULT
+    from phangs_xr.simulate import make_real_galaxy, simulate_galaxy
 
     set_up_logging(quiet, debug)
     if not quiet:
         show_line(f"simulating a galaxy of {size} x {size} pixels in {out / 'data'}")
-    config = simulate_galaxy(out / "data", Galaxy(size=size, seed=seed))
+    galaxy = make_real_galaxy(size=size, seed=seed)
+    config = simulate_galaxy(out / "data", galaxy, recipe=DEFAULT.name)
     from phangs_xr.engine.config import load_config
     from phangs_xr.engine.inputs import name_output, open_inputs
 
@@ -86,6 +88,17 @@ def demo(
     with make_runner(Place(), quiet) as runner:
         _run_one(config, runner, directory)
         _check(directory, runner, report=True)
+    _show_truth(directory, out / "data/truth/halpha.fits")
+
+
+def _show_truth(directory: Path, truth: Path) -> None:
+    import xarray as xr
+
+    from phangs_xr.io.zarr import open_store
+    from phangs_xr.qa.measure.compare_truth import compare_truth
+
+    with xr.open_dataset(truth, engine="fits", chunks={}) as dataset:
+        show_line(str(compare_truth(open_store(directory), dataset["image"])))
 
 
 @app.command()
@@ -97,7 +110,7 @@ def init(
         Path | None,
         typer.Option("--output", help="Where to write; {galaxy}.toml here if not given."),
     ] = None,
-    recipe: Annotated[str, typer.Option(help="Which recipe to configure.")] = "barnes2023",
+    recipe: Annotated[str, typer.Option(help="Which recipe to configure.")] = "default",
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:

@@ -25,10 +25,10 @@ Values = NDArray[np.float64]
 COLOUR_SIGMA = 1.5
 """The colour is that of the bands smoothed by this [spaxel]."""
 
-CONTRAST_SIGMA = 12.0
-"""Local contrast is what is left of an image without its Gaussian mean of this width [spaxel]: six
-MUSE FWHM or so, so that a point-spread function that is not quite the Gaussian assumed loses little
-of a nebula."""
+CONTRAST_SIGMA = 6.0
+"""Local contrast is what is left of an image without its Gaussian mean of this width [spaxel]. Were
+it wider, what the continuum is off by on large scales would pull the gain; narrower, few spaxels
+would tell it."""
 
 REACH = 3.0
 """Half-width of the Gaussians [σ]."""

@@ -30,6 +30,13 @@ RING = 3
 GROWTH = 3.0
 """Neighbours of a cosmic ray are part of it from so many errors on."""
 
+MARGIN = 1.0
+"""Errors by which the neighbours must lie below the limit: on a bright knot noise alone makes
+single pixels sharp."""
+
+FAINT = 2.0
+"""Errors in another band that a cosmic ray may have there by chance."""
+
 SIGMA, RADIUS = 1.2, 6
 """Of the Gaussian mean that replaces them [pixel]."""
 
@@ -51,11 +58,11 @@ class CleanCosmicRays:
         Largest share of the height that the mean of the four neighbours may have. HST's
         point-spread function has 0.4 of it there; a single pixel that drizzling has spread, 0.25.
     alone
-        Height in another band, as share of that in its own, from which on it is no cosmic ray;
-        or four errors if that is more.
+        Height in another band, as share of that in its own, both in errors, from which on it is no
+        cosmic ray; or two errors if that is more: a faint cluster shows little in any one band.
     """
 
-    threshold: float = 6.0
+    threshold: float = 7.0
     sharpness: float = 0.35
     alone: float = 0.2
 
@@ -131,7 +138,8 @@ def find_rays(
     threshold, sharpness, alone
         See `CleanCosmicRays`.
     """
-    core = (height > threshold * error) & (average_neighbours(height) < sharpness * height)
+    least = average_neighbours(height) + MARGIN * error
+    core = (height > threshold * error) & (least < sharpness * height)
     rays = _keep_lone(np.nonzero(core), height, error, others, threshold, alone)
     # Few pixels are left to be looked at closely.
     grown = _list_around(rays, height.shape)
@@ -160,7 +168,7 @@ def _keep_lone(
         for one, its_error in zip(others[:half], others[half:], strict=True)
     ]
     elsewhere = np.maximum.reduce([np.zeros(significance.size), *found])
-    lone = (significance > threshold) & (elsewhere < np.maximum(4, alone * significance))
+    lone = (significance > threshold) & (elsewhere < np.maximum(FAINT, alone * significance))
     return tuple(axis[lone] for axis in place)
 
 

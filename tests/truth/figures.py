@@ -135,6 +135,7 @@ def _judge_sources(sky: Sky, mask: NDArray[np.bool], beyond: NDArray[np.bool]) -
     frame = build_frame(galaxy)
     noise = galaxy.narrow.noise * galaxy.narrow.photflam * 1e20
     cut = []
+    near = ndimage.binary_dilation(mask)
     for sources, per_flux in (
         (scene.stars, 1.0),
         (scene.clusters, 1.0),
@@ -144,7 +145,7 @@ def _judge_sources(sky: Sky, mask: NDArray[np.bool], beyond: NDArray[np.bool]) -
         x, y = (np.rint(one).astype(int) for one in frame.find_pixels(sources.east, sources.north))
         inside = (x >= 0) & (y >= 0) & (x < galaxy.size) & (y < galaxy.size) & (peak > DEEP * noise)
         y, x = y[inside], x[inside]
-        cut.append(mask[y, x][beyond[y, x]])
+        cut.append(near[y, x][beyond[y, x]])
     return float(np.concatenate(cut).mean())
 
 

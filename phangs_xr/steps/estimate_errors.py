@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -20,6 +21,7 @@ from phangs_xr.errors import InputError, require_between
 from phangs_xr.numerics.lazy import label_number, map_pixels, reduce_images
 from phangs_xr.numerics.pixel_noise import MeasurePixelNoise
 from phangs_xr.numerics.statistics import AskTogether
+from phangs_xr.photometry.keywords import find_keyword
 from phangs_xr.photometry.labels import label_product, require_products
 from phangs_xr.schema import BANDS, NUMBERS
 
@@ -64,9 +66,22 @@ def find_error(weight: Image, image: Image, *, ratio: float) -> Image:
     return ratio / np.sqrt(weight, out=np.full_like(weight, np.nan), where=known)
 
 
-def spread_error(image: Image, *, noise: float) -> Image:
-    """Return one error everywhere, NaN where the image is."""
-    return np.where(np.isnan(image), np.nan, noise)
+def spread_error(image: Image, *, noise: float, ratio: float, exposure: float) -> Image:
+    """Return the sky's noise and that of the photons that are counted, NaN where the image is.
+
+    Parameters
+    ----------
+    image
+        [electron / s].
+    noise
+        Of a pixel of sky.
+    ratio
+        Of single pixels' scatter to what sums say.
+    exposure
+        How long they were counted [s]; infinity leaves them out.
+    """
+    photons = np.maximum(image, 0) * (ratio**2 / exposure)
+    return np.where(np.isnan(image), np.nan, np.sqrt(noise**2 + photons))
 
 
 @dataclass(frozen=True)
@@ -124,11 +139,19 @@ def needs_measuring(options: EstimateErrors, given: Collection[str]) -> bool:
     return options.pixel_noise == "measured" or lacking
 
 
+def find_time(image: xr.DataArray) -> float:
+    """Return the exposure time [s], infinity if the header does not say it."""
+    value = find_keyword(image, "exptime")
+    known = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < inf
+    return float(value) if known else inf
+
+
 def check_inputs(options: EstimateErrors, images: Mapping[str, xr.DataArray]) -> Iterator[str]:
     """Say which bands have no weight."""
     for band in BANDS:
         if band in images and f"{band}_weight" not in images:
-            yield f"{band} has no weight: its noise is measured where there is sky"
+            photons = "" if find_time(images[band]) < inf else ", and grows nowhere: no EXPTIME"
+            yield f"{band} has no weight: its noise is measured where there is sky{photons}"
 
 
 def estimate_errors(
@@ -149,8 +172,8 @@ def estimate_errors(
     narrow, continuum1, continuum2
         Images on one grid [electron / s], NaN where there are no data.
     narrow_weight, continuum1_weight, continuum2_weight
-        Their inverse variances [s² electron⁻²]; the noise of a band without is one number,
-        measured.
+        Their inverse variances [s² electron⁻²]; of a band without, the noise is measured on its
+        sky, and that of photons follows from EXPTIME.
     measured
         The numbers of `reduce_to_noise`, when known; measured from the whole images if None and
         needed.
@@ -182,7 +205,8 @@ def estimate_errors(
         image, weight = images[band], images.get(f"{band}_weight")
         if weight is None:
             noise = measured["pixel_noise"][number] if measured is not None else np.nan
-            error = map_pixels(spread_error, image, noise=noise)
+            ratio, exposure = options.assumed_ratio, find_time(image)
+            error = map_pixels(spread_error, image, noise=noise, ratio=ratio, exposure=exposure)
         else:
             wanted = options.pixel_noise == "measured" and measured is not None
             ratio = measured["pixel_noise_ratio"][number] if wanted and measured else 1.0

@@ -80,9 +80,9 @@ def load(
     -------
     xr.Dataset
         `narrow`, `continuum1` and, if given, `continuum2` [electron / s, or the rate each file
-        counts], float32, on the narrow band's grid; NaN is missing. PHOTFLAM, PHOTPLAM and PHOTBW
-        become attributes as far as there are such cards, and `curve`, the name of the filter's
-        throughput curve (`phangs_xr.photometry.name_curve`), where it is known.
+        counts], float32, on the narrow band's grid; NaN is missing. PHOTFLAM, PHOTPLAM, PHOTBW and
+        EXPTIME become attributes as far as there are such cards, and `curve`, the name of the
+        filter's throughput curve (`phangs_xr.photometry.name_curve`), where it is known.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def load(
         if exposure != 1:
             aligned = map_pixels(divide_counts, aligned, exposure=exposure)
         counted, _ = find_counts(image.attrs["units"])
-        found = {key: find_keyword(image, key) for key in PHOTOMETRY}
+        found = {key: find_keyword(image, key) for key in (*PHOTOMETRY, "exptime")}
         found["curve"] = name_curve(image) or None
         cards = {key: value for key, value in found.items() if value is not None}
         units = next(rate for rate in COUNT_RATES if rate.startswith(counted))

@@ -81,6 +81,9 @@ class SolveHalpha:
         [NII]6583 over Hα where there is no MUSE map.
     redshift
         Systemic velocity where there is no MUSE map [km/s].
+    continuum_error
+        Relative error of the continuum where there is no MUSE map to fit it to: spectra of stars
+        are curved by as much.
     """
 
     ebv: float | None = None
@@ -89,6 +92,7 @@ class SolveHalpha:
     fine_signal: float = 20.0
     nii_ratio: float = 0.35
     redshift: float | None = None
+    continuum_error: float = 0.03
 
     def __post_init__(self) -> None:
         """Refuse what is no colour excess, width or ratio."""
@@ -98,6 +102,7 @@ class SolveHalpha:
             colour_fwhm=(0.05, 60, "arcsec"),
             fine_sigma=(0.3, 100, "pixel"),
             nii_ratio=(0, 20, "ratio"),
+            continuum_error=(0, 1, "ratio"),
         )
         if self.ebv is not None and not 0 <= self.ebv < 10:
             message = f"solve_halpha: ebv should be 0 to 10 mag, found {self.ebv}: correct it"
@@ -131,7 +136,8 @@ def check_inputs(options: SolveHalpha, images: Mapping[str, xr.DataArray]) -> It
         yield "no MUSE map and no redshift: lines are taken to be at rest"
     yield (
         f"no MUSE map: [NII]6583 is taken as {options.nii_ratio:g} of H-alpha everywhere, the "
-        f"continuum as it is interpolated, the sky as the median away from sources"
+        f"continuum as it is interpolated, to {options.continuum_error:.0%}, the sky as the median "
+        f"away from sources: all fluxes share an error of some 20 %"
     )
 
 
@@ -370,6 +376,11 @@ def divide_error(error: Image, variance: Image, response: Image) -> Image:
     return np.sqrt(error**2 + variance) / response
 
 
+def add_assumed(variance: Image, continuum: Image, *, relative: float) -> Image:
+    """Return the variance of a continuum that is known to a share of it only."""
+    return variance + (relative * continuum) ** 2
+
+
 def find_width(line: Image, continuum: Image, error: Image) -> Image:
     """Return the equivalent width [Å] where the continuum is above three errors, else NaN."""
     known = continuum > 3 * error
@@ -583,6 +594,10 @@ def _solve(
         first, *others = errors.values()
         none = np.zeros(len(others))
         variance = map_pixels(find_continuum, colour, *others, skies=none, squared=True, **model)
+        if not is_measured:
+            variance = map_pixels(
+                add_assumed, variance, continuum, relative=options.continuum_error
+            )
         made["halpha_hst_err"] = map_pixels(divide_error, first, variance, response)
         error = map_pixels(np.sqrt, variance)
         made["continuum_err"] = map_pixels(scale, error, factor=factor)

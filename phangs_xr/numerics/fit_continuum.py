@@ -40,6 +40,10 @@ CLIP, ROUNDS = 4.0, 6
 """Standard deviations from the model beyond which spaxels do not count, and how often that is
 decided."""
 
+PLAUSIBLE = 0.4, 2.5
+"""Continuum over that interpolated between the bands, one of them alone included: a fit beyond
+tells of something else, and the continuum is taken as interpolated."""
+
 DEGREE = 2
 FEWEST = 200
 
@@ -81,6 +85,7 @@ class Model:
     """A fitted model, in the units of the images.
 
     `colour` is that of the median, about which `q` expands; `colours` the range that was fitted.
+    `q_errors` are NaN where what was found for q was not plausible, and q is 1.
     """
 
     gain: float
@@ -194,13 +199,19 @@ def fit_view(view: MuseView) -> Model:
     matrix = np.stack([contrast(one) for one in (line, *terms)], axis=1)
     found = _solve(matrix, contrast(view.narrow), weight, noise[used])
     gain, gain_error = float(found[0][0]), float(found[1][0])
-    matrix = np.stack([*(one[used] for one in terms), np.ones(weight.size)], axis=1)
-    values, errors, scatter = _solve(matrix, (view.narrow - gain * line)[used], weight)
+    left = (view.narrow - gain * line)[used]
+    ones = np.ones((weight.size, 1))
+    matrix = np.concatenate([np.stack([one[used] for one in terms], axis=1), ones], axis=1)
+    values, errors, scatter = _solve(matrix, left, weight)
+    q, q_errors = values[:-1], errors[:-1]
+    if not PLAUSIBLE[0] < q[0] < PLAUSIBLE[1]:
+        q, q_errors = np.eye(degree + 1)[0], np.full(degree + 1, np.nan)
+        values, errors, scatter = _solve(ones, left - base[used], weight)
     return Model(
         gain,
         gain_error,
-        values[:-1],
-        errors[:-1],
+        q,
+        q_errors,
         float(values[-1]),
         float(errors[-1]),
         centre,

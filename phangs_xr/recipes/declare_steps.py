@@ -145,7 +145,7 @@ REMOVE_COSMIC_RAYS = Step(
     looks_at=("diff_anchored",),
     numbers=("sky_median", "sky_std", "sources", "cosmic_rays"),
     find_halo=steps.find_remove_cosmic_rays_halo,
-    summary="cosmic rays: {cosmic_rays} of {sources:.0f} sources",
+    summary="cosmic rays: {cosmic_rays.shape[0]} of {sources:.0f} sources",
 )
 
 LOAD_WEIGHTS = Step(
@@ -217,6 +217,7 @@ SUBTRACT_SKY = Step(
     _name_bands(after="_skysub"),
     only_with=_pair_bands("*_skysub", "*_flux"),
     reduce=steps.reduce_to_backgrounds,
+    measures=steps.needs_backgrounds,
     looks_at=(*_name_bands(after="_on_muse"), *_name_bands("muse_", "_flux"), "star_mask"),
     unread=(*_name_bands(after="_on_muse"), *_name_bands("muse_", "_flux"), "star_mask"),
     numbers=("sky_slope", "sky_intercept", "sky_points", "sky_histogram"),
@@ -375,7 +376,11 @@ SOLVE_HALPHA = Step(
     working=24,
     check=steps.check_solve_halpha,
     shared={"ebv": "correct_extinction"},
-    summary="HST's line flux = {gain:.4f} x MUSE's",
+    summary=(
+        "HST's line flux = {gain:.4f} x MUSE's; MUSE's features lie {muse_shift[0]:+.2f}, "
+        "{muse_shift[1]:+.2f} spaxels (y, x) from HST's +- {muse_shift_error:.2f}: taken out"
+    ),
+    judge=steps.judge_model,
 )
 
 MATCH_HALPHA = Step(
@@ -389,6 +394,7 @@ MATCH_HALPHA = Step(
     numbers=("hst_noise",),
     find_halo=steps.find_match_halpha_halo,
     resolutions={"muse_fwhm": "muse"},
+    shared={"hst_fwhm": "match_bands"},
 )
 
 WEIGH_RESIDUAL = Step(
@@ -402,6 +408,7 @@ WEIGH_RESIDUAL = Step(
     numbers=("muse_noise_level", "residual_excess", "residual_relative", "residual_left"),
     find_halo=steps.find_weigh_residual_halo,
     resolutions={"muse_fwhm": "muse"},
+    shared={"hst_fwhm": "match_bands"},
 )
 
 JOIN_HALPHA = Step(

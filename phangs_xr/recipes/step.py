@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from phangs_xr.numerics.reductions import Reduction
@@ -99,7 +98,7 @@ class Step:
         Options that may be given as a file of two columns instead: by the key of the
         configuration, the option and the function that finds its value from the columns.
     summary
-        A line that ends a run, with the step's numbers in braces; of an array its length.
+        A line that ends a run, with the step's numbers in braces.
     judge
         From the step's numbers, what is questionable in what was made with them.
     """
@@ -181,10 +180,7 @@ class Step:
         """Return the line that ends a run, "" if not all of its numbers are known."""
         if not self.summary or not set(self.found) <= set(numbers):
             return ""
-        values = {
-            name: value if np.ndim(value) == 0 else len(value) for name, value in numbers.items()
-        }
-        return self.summary.format(**values)
+        return self.summary.format(**numbers)
 
 
 def judge_numbers(steps: Iterable[Step], numbers: Mapping[str, Any]) -> list[str]:

@@ -62,7 +62,12 @@ from phangs_xr.steps.smooth_hst import SmoothHst, smooth_hst
 from phangs_xr.steps.smooth_hst import check_inputs as check_smooth_hst
 from phangs_xr.steps.smooth_hst import find_halo as find_smooth_hst_halo
 from phangs_xr.steps.solve_halpha import NAMES as MODEL_IMAGES
-from phangs_xr.steps.solve_halpha import SolveHalpha, reduce_to_model, solve_halpha
+from phangs_xr.steps.solve_halpha import (
+    SolveHalpha,
+    judge_model,
+    reduce_to_model,
+    solve_halpha,
+)
 from phangs_xr.steps.solve_halpha import check_inputs as check_solve_halpha
 from phangs_xr.steps.solve_halpha import find_halo as find_solve_halpha_halo
 from phangs_xr.steps.subtract_background import (
@@ -81,6 +86,7 @@ from phangs_xr.steps.subtract_sky import (
     reduce_to_backgrounds,
     subtract_sky,
 )
+from phangs_xr.steps.subtract_sky import has_pairs as needs_backgrounds
 from phangs_xr.steps.weigh_residual import WeighResidual, weigh_residual
 from phangs_xr.steps.weigh_residual import find_halo as find_weigh_residual_halo
 from phangs_xr.steps.weigh_residual import reduce_to_noise as reduce_to_residual
@@ -172,6 +178,7 @@ __all__ = [
     "judge_backgrounds",
     "judge_line",
     "judge_mask",
+    "judge_model",
     "judge_nii",
     "load",
     "load_muse_bands",
@@ -181,6 +188,7 @@ __all__ = [
     "match_halpha",
     "measure_response",
     "measure_sky",
+    "needs_backgrounds",
     "needs_muse_noise",
     "needs_pixel_noise",
     "needs_sky",

@@ -54,6 +54,9 @@ NAMES = (
 LARGEST_SHIFT = 16
 """Of MUSE against HST [spaxel]: what the search can find."""
 
+LARGEST_GAIN = 0.15
+"""Difference of HST's from MUSE's calibration that is nothing to worry about."""
+
 WIDE = 8.0
 """σ from which on a Gaussian is taken over block means [pixel]."""
 
@@ -130,7 +133,8 @@ def check_inputs(options: SolveHalpha, images: Mapping[str, xr.DataArray]) -> It
     if "muse" in images:
         lacking = [band for band in BANDS[1:] if band in images and f"muse_{band}" not in images]
         if lacking:
-            yield f"MUSE's {' and '.join(lacking)} are not given: no sky is taken off these bands"
+            names = " and ".join(f"muse_{band}" for band in lacking)
+            yield f"without {names} no sky is taken off HST's broad bands"
         return
     if options.redshift is None:
         yield "no MUSE map and no redshift: lines are taken to be at rest"
@@ -139,6 +143,20 @@ def check_inputs(options: SolveHalpha, images: Mapping[str, xr.DataArray]) -> It
         f"continuum as it is interpolated, to {options.continuum_error:.0%}, the sky as the median "
         f"away from sources: all fluxes share an error of some 20 %"
     )
+
+
+def judge_model(numbers: Mapping[str, Any]) -> Iterator[str]:
+    """Say if the continuum could not be fitted, and if HST and MUSE disagree on the line's flux."""
+    if np.isnan(numbers["continuum_q_error"][0]):
+        yield (
+            "the comparison with MUSE gives no plausible continuum: it is taken as interpolated; "
+            "look at the broad bands, and at what MUSE's H-alpha map is"
+        )
+    if abs(numbers["gain"] - 1) > LARGEST_GAIN:
+        yield (
+            f"HST's line flux is {numbers['gain']:.2f} times MUSE's: check PHOTFLAM and the "
+            f"filter's curve"
+        )
 
 
 @dataclass(frozen=True)

@@ -152,6 +152,11 @@ def list_pairs(names: Collection[str]) -> list[str]:
     return [band for band in BANDS if f"{band}_on_muse" in names and f"muse_{band}_flux" in names]
 
 
+def has_pairs(options: SubtractSky, given: Collection[str]) -> bool:
+    """Tell whether there is anything to compare: MUSE has none of the bands without its own."""
+    return bool(list_pairs(given))
+
+
 def reduce_to_backgrounds(
     options: SubtractSky, images: Collection[str] = NAMES
 ) -> ReduceToBackgrounds:

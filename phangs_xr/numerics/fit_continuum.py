@@ -328,7 +328,8 @@ def fit_robust_offset(x: Image, y: Image, used: NDArray[np.bool_]) -> float:
             return 0.0
         slope, offset = np.polyfit(first, second, 1)
         residual = second - slope * first - offset
-        scatter = 1.4826 * np.median(np.abs(residual - np.median(residual)))
+        residual -= np.median(residual)
+        scatter = 1.4826 * np.median(np.abs(residual))
         kept = np.abs(residual) < 3 * max(scatter, 1e-30)
         first, second = first[kept], second[kept]
     return float(offset)

@@ -2,7 +2,8 @@
 
 Each pixel less the mean of the four at `DISTANCE` pixels above, below, left and right: slopes
 cancel, and the drizzled noise of pixels so far apart is independent, so that the difference has 5/4
-of one pixel's variance. Sky is where that mean is not above the image's median.
+of one pixel's variance. Sky is where four others, along the diagonals, are not above the image's
+median in the mean: the difference knows nothing of them.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ VARIANCE = 1.25
 
 
 def differ_from_neighbours(image: Image, sky: float, first: int = 0, step: int = 1) -> Image:
-    """Return pixels less the mean of their neighbours, NaN where that is above the sky.
+    """Return pixels less the mean of their neighbours, NaN where there is more than sky.
 
     Parameters
     ----------
     image
         2-D; NaN is missing.
     sky
-        Largest mean that counts as sky.
+        Largest mean of those along the diagonals that counts as sky.
     first, step
         Which rows are looked at, counted from the first that has neighbours.
 
@@ -49,13 +50,21 @@ def differ_from_neighbours(image: Image, sky: float, first: int = 0, step: int =
     above, rows, below = (
         image[first + offset : height + offset : step] for offset in (0, DISTANCE, 2 * DISTANCE)
     )
-    middle = slice(DISTANCE, -DISTANCE)
+    left, middle, right = (
+        slice(-2 * DISTANCE),
+        slice(DISTANCE, -DISTANCE),
+        slice(2 * DISTANCE, None),
+    )
     mean = above[:, middle] + below[:, middle]
-    mean += rows[:, : -2 * DISTANCE]
-    mean += rows[:, 2 * DISTANCE :]
+    mean += rows[:, left]
+    mean += rows[:, right]
     mean /= 4
+    around = above[:, left] + above[:, right]
+    around += below[:, left]
+    around += below[:, right]
+    around /= 4
     with np.errstate(invalid="ignore"):
-        return np.where(mean <= sky, rows[:, middle] - mean, np.nan)
+        return np.where(around <= sky, rows[:, middle] - mean, np.nan)
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,8 @@ def check_inputs(options: MeasureResponse, images: Mapping[str, xr.DataArray]) -
                 f"the MAPS file has no {LINE_MAPS[name]}_FLUX: {FALLBACK[name]:g} of H-alpha is "
                 f"taken for it"
             )
+    if "muse_velocity" not in images:
+        yield "the MAPS file has no HA6562_VEL: all gas is taken to be at the galaxy's velocity"
 
 
 def choose_strong(halpha: Image, error: Image, *others: Image) -> NDArray[np.bool_]:
@@ -310,12 +312,14 @@ def measure_response(
         "reach": find_reach(options),
     }
     halpha = (musehalpha, musehalpha_err)
-    if line_velocity is not None and line_velocity_err is not None:
+    if line_velocity is not None:
+        # Without errors all spaxels' velocities count alike.
+        ones = map_pixels(np.ones_like, line_velocity)
         velocity = map_halo(
             choose_velocity,
             *halpha,
             line_velocity,
-            line_velocity_err,
+            ones if line_velocity_err is None else line_velocity_err,
             field_velocity=measured["field_velocity"],
             strong=options.strong_velocity,
             **near,

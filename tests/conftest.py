@@ -16,7 +16,7 @@ from phangs_xr.engine.inputs import open_inputs
 from phangs_xr.qa import compare_fluxes, measure_nebulae, measure_shift
 from phangs_xr.recipes import CHANDAR2025, DEFAULT, get_recipe
 from phangs_xr.schema import BANDS
-from phangs_xr.simulate import Galaxy, simulate_galaxy
+from phangs_xr.simulate import Galaxy, make_real_galaxy, simulate_galaxy
 from phangs_xr.steps import SmoothHst
 from tests.commands import write_field
 from tests.golden import GOLDEN, INPUTS, SHARED
@@ -184,11 +184,10 @@ def band_products(banded, band_images):
 
 
 @pytest.fixture(scope="session")
-def joint_config(banded, tmp_path_factory):
-    """The configuration of the same galaxy for the recipe `default`."""
-    path = banded.with_name("joint.toml")
-    path.write_text(banded.read_text().replace("chandar2025", "default"))
-    return path
+def joint_config(tmp_path_factory):
+    """The configuration of a galaxy as hard as real ones for the recipe `default`."""
+    galaxy = make_real_galaxy(size=420, seed=3)
+    return simulate_galaxy(tmp_path_factory.mktemp("joint"), galaxy, recipe="default")
 
 
 @pytest.fixture(scope="session")

@@ -65,6 +65,7 @@ class _Work:
     grid: Grid
     halo: int
     written: frozenset[str]
+    margin: int = 0
     targets: Mapping[str, tuple[ZarrTarget | FitsTarget, ...]] = field(default_factory=dict)
 
 
@@ -105,7 +106,7 @@ def _give_inputs(
             )
         else:
             if key not in held:
-                held[key] = read_overlap(work.images[key], work.grid, window)
+                held[key] = read_overlap(work.images[key], work.grid, window, work.margin)
             given[name] = held[key]
     if one.numbers:
         given["measured"] = {name: work.numbers[name] for name in one.numbers}
@@ -146,7 +147,8 @@ def run_stage(ready: Field, stage: Stage, runner: Runner) -> None:
     numbers = _measure(ready, stage, images, runner)
     halo = _add_halos(stage, grid)
     side = choose_side(stage, ready.grids, runner.chunk)
-    work = _Work(stage.steps, images, numbers, grid, halo, stage.written)
+    margin = max(one.step.margin for one in stage.steps)
+    work = _Work(stage.steps, images, numbers, grid, halo, stage.written, margin)
     targets = _create_targets(ready, work, runner, side)
     work = replace(work, targets=targets)
     title = ", ".join(one.name for one in stage.steps)

@@ -84,7 +84,7 @@ def read_window(image: xr.DataArray, window: Tile) -> xr.DataArray:
     return image.isel(y=window.ys, x=window.xs).load()
 
 
-def read_overlap(image: xr.DataArray, target: Grid, window: Tile) -> xr.DataArray:
+def read_overlap(image: xr.DataArray, target: Grid, window: Tile, margin: int = 0) -> xr.DataArray:
     """Read what a window of a grid needs of an image, which may be on another grid.
 
     Parameters
@@ -95,11 +95,13 @@ def read_overlap(image: xr.DataArray, target: Grid, window: Tile) -> xr.DataArra
         The grid the window is counted in.
     window
         In rows and columns of `target`.
+    margin
+        Pixels of an image on another grid that are needed around those.
     """
     source = get_grid(image)
     if is_one_grid(target, source):
         return read_window(image, window)
-    pad = PAD + count_reach(target, source)
+    pad = PAD + count_reach(target, source) + margin
     overlap = find_overlap(target.window(window.ys, window.xs), source, pad)
     # Where they do not meet, one pixel still says what grid and unit the image has.
     ys, xs = (part if part.stop > part.start else slice(0, 1) for part in overlap)

@@ -189,6 +189,26 @@ class AskTogether:
 
 
 @dataclass(frozen=True)
+class AskByName(AskTogether):
+    """The same, what each part finds under its name.
+
+    Parameters
+    ----------
+    parts
+        As before.
+    names
+        Of the parts.
+    """
+
+    names: tuple[str, ...]
+
+    def finish(self, state: tuple[Any, ...]) -> dict[str, Any]:
+        """Return what each part finds, by name."""
+        named = zip(self.names, self.parts, state, strict=True)
+        return {name: part.finish(own) for name, (_, part), own in named}
+
+
+@dataclass(frozen=True)
 class Quantile:
     """Ask for a quantile (0 to 1)."""
 

@@ -373,6 +373,7 @@ SOLVE_HALPHA = Step(
         *("field_sky", "muse_shift", "muse_shift_error", "mean_response", "calibration_error"),
     ),
     find_halo=steps.find_solve_halpha_halo,
+    margin=steps.SOLVE_HALPHA_MARGIN,
     working=24,
     check=steps.check_solve_halpha,
     shared={"ebv": "correct_extinction"},
@@ -416,4 +417,5 @@ JOIN_HALPHA = Step(
     steps.JoinHalpha,
     ("halpha_joint", "halpha_joint_err", "muse_coverage"),
     only_with={"halpha_joint_err": ("halpha_hst_err",)},
+    margin=steps.JOIN_HALPHA_MARGIN,
 )

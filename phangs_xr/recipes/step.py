@@ -81,6 +81,9 @@ class Step:
         From the options and the grid, how far a pixel can depend on others once everything is
         measured [pixel]: at least the depths of the function's calls of `map_halo`, of those in a
         row their sum.
+    margin
+        Pixels of images on other grids that the function needs around those that a window's
+        centres fall on: how far they may be shifted, what interpolation takes.
     check
         From the options and the input images there are (opened, nothing read), refuses what the
         step could not use, before anything is written, and returns what the user should know.
@@ -116,6 +119,7 @@ class Step:
     numbers: tuple[str, ...] = ()
     tallies: Mapping[str, str] = field(default_factory=dict)
     find_halo: Callable[[Any, Grid], int] = _reach_nothing
+    margin: int = 0
     working: int = 0
     check: Callable[[Any, Images], Iterable[str]] = _check_nothing
     resolutions: Mapping[str, str] = field(default_factory=dict)

@@ -31,6 +31,7 @@ from phangs_xr.steps.find_footprint import FindFootprint, find_footprint, reduce
 from phangs_xr.steps.find_footprint import find_halo as find_footprint_halo
 from phangs_xr.steps.fit_anchor import FitAnchor, fit_anchor, judge_line, reduce_to_line
 from phangs_xr.steps.fit_anchor import find_halo as find_fit_anchor_halo
+from phangs_xr.steps.join_halpha import MARGIN as JOIN_HALPHA_MARGIN
 from phangs_xr.steps.join_halpha import JoinHalpha, join_halpha
 from phangs_xr.steps.load import Load, load
 from phangs_xr.steps.load import check_inputs as check_load
@@ -61,6 +62,7 @@ from phangs_xr.steps.remove_cosmic_rays import find_halo as find_remove_cosmic_r
 from phangs_xr.steps.smooth_hst import SmoothHst, smooth_hst
 from phangs_xr.steps.smooth_hst import check_inputs as check_smooth_hst
 from phangs_xr.steps.smooth_hst import find_halo as find_smooth_hst_halo
+from phangs_xr.steps.solve_halpha import MARGIN as SOLVE_HALPHA_MARGIN
 from phangs_xr.steps.solve_halpha import NAMES as MODEL_IMAGES
 from phangs_xr.steps.solve_halpha import (
     SolveHalpha,
@@ -92,9 +94,11 @@ from phangs_xr.steps.weigh_residual import find_halo as find_weigh_residual_halo
 from phangs_xr.steps.weigh_residual import reduce_to_noise as reduce_to_residual
 
 __all__ = [
+    "JOIN_HALPHA_MARGIN",
     "LINE_SOURCES",
     "MODEL_IMAGES",
     "RESPONSE_MAPS",
+    "SOLVE_HALPHA_MARGIN",
     "AddNoise",
     "AnchorHalpha",
     "CalibrateBands",

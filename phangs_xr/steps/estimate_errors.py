@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from phangs_xr.errors import InputError, require_between
 from phangs_xr.numerics.lazy import label_number, map_pixels, reduce_images
 from phangs_xr.numerics.pixel_noise import MeasurePixelNoise
-from phangs_xr.numerics.statistics import AskTogether
+from phangs_xr.numerics.statistics import AskByName
 from phangs_xr.photometry.keywords import find_keyword
 from phangs_xr.photometry.labels import label_product, require_products
 from phangs_xr.schema import BANDS, NUMBERS
@@ -85,21 +85,7 @@ def spread_error(image: Image, *, noise: float, ratio: float, exposure: float) -
 
 
 @dataclass(frozen=True)
-class _ByBand:
-    """The noise of one band, under its name."""
-
-    band: str
-    measure: MeasurePixelNoise
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.measure, name)
-
-    def finish(self, state: Any) -> dict[str, float]:
-        return {self.band: self.measure.finish(state)}
-
-
-@dataclass(frozen=True)
-class ReduceToNoise(AskTogether):
+class ReduceToNoise(AskByName):
     """Reduce bands and their weights to the noise of their pixels."""
 
     weighted: tuple[str, ...] = ()
@@ -128,9 +114,10 @@ def reduce_to_noise(options: EstimateErrors, images: Collection[str] = NAMES) ->
         if band in names:
             own = (band, f"{band}_weight") if band in weighted else (band,)
             places = tuple(names.index(name) for name in own)
-            parts.append((places, _ByBand(band, MeasurePixelNoise(band in weighted))))
+            parts.append((places, MeasurePixelNoise(band in weighted)))
     scaled = options.pixel_noise == "measured"
-    return ReduceToNoise(tuple(parts), weighted, options.assumed_ratio, scaled)
+    measured = tuple(band for band in BANDS if band in names)
+    return ReduceToNoise(tuple(parts), measured, weighted, options.assumed_ratio, scaled)
 
 
 def needs_measuring(options: EstimateErrors, given: Collection[str]) -> bool:

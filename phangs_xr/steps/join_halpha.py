@@ -23,6 +23,9 @@ Image = NDArray[np.floating]
 LARGEST_SHIFT = 16
 """Of MUSE against HST [spaxel]: what the search can find."""
 
+MARGIN = SPLINE_PAD + LARGEST_SHIFT
+"""Spaxels needed around those that HST's pixels fall on."""
+
 
 @dataclass(frozen=True)
 class JoinHalpha:
@@ -83,7 +86,7 @@ def join_halpha(
     grid = require_products(halpha_hst=halpha_hst, halpha_hst_err=halpha_hst_err)
     require_products(joint_correction=joint_correction, muse_share=muse_share)
     area = get_grid(joint_correction).pixel_area / grid.pixel_area
-    move = {"pad": SPLINE_PAD + LARGEST_SHIFT, "shift": muse_shift, "fill": 0.0}
+    move = {"pad": MARGIN, "shift": muse_shift, "fill": 0.0}
     correction = map_tiles(
         sample_shifted, joint_correction, halpha_hst, factor=1 / area, order=3, **move
     )

@@ -11,7 +11,7 @@ import xarray as xr
 
 from phangs_xr.errors import LARGEST, require_between
 from phangs_xr.numerics.lazy import label_number, reduce_images
-from phangs_xr.numerics.statistics import AskDistribution, AskTogether, ClippedStatistics
+from phangs_xr.numerics.statistics import AskByName, AskDistribution, ClippedStatistics
 from phangs_xr.photometry.labels import require_products
 from phangs_xr.schema import BANDS, FLUX_DENSITY
 
@@ -44,36 +44,23 @@ class MeasureSky:
 
 
 @dataclass(frozen=True)
-class _Named:
-    name: str
-    ask: AskDistribution
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.ask, name)
-
-    def finish(self, state: Any) -> dict[str, float]:
-        return {self.name: self.ask.finish(state)["median"]}
-
-
-@dataclass(frozen=True)
-class ReduceToSky(AskTogether):
+class ReduceToSky(AskByName):
     """Reduce bands to their clipped medians."""
 
     def finish(self, state: tuple[Any, ...]) -> dict[str, Any]:
         """Return `clipped_sky`, by band, 0 for one that is not there."""
         found = super().finish(state)
-        return {"clipped_sky": np.array([found.get(name, 0.0) for name in NAMES])}
+        return {
+            "clipped_sky": np.array(
+                [found[name]["median"] if name in found else 0.0 for name in NAMES]
+            )
+        }
 
 
 def reduce_to_sky(options: MeasureSky, images: Collection[str] = NAMES) -> ReduceToSky:
     """Return the reduction of the bands of these names to their skies."""
-    query = ClippedStatistics(options.sigma, options.iterations)
-    return ReduceToSky(
-        tuple(
-            ((place,), _Named(name, AskDistribution(query, moments=True)))
-            for place, name in enumerate(images)
-        )
-    )
+    ask = AskDistribution(ClippedStatistics(options.sigma, options.iterations), moments=True)
+    return ReduceToSky(tuple(((place,), ask) for place in range(len(images))), tuple(images))
 
 
 def is_needed(options: MeasureSky, given: Collection[str]) -> bool:

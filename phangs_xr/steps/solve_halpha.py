@@ -54,6 +54,9 @@ NAMES = (
 LARGEST_SHIFT = 16
 """Of MUSE against HST [spaxel]: what the search can find."""
 
+MARGIN = PAD + LARGEST_SHIFT
+"""Spaxels needed around those that HST's pixels fall on."""
+
 LARGEST_GAIN = 0.15
 """Difference of HST's from MUSE's calibration that is nothing to worry about."""
 
@@ -525,7 +528,7 @@ def solve_halpha(
             measured = reduce_images(reduce_to_model(options, muse), *muse.values())
         numbers = measured
         area = grid.pixel_area / get_grid(musehalpha).pixel_area
-        move = {"pad": PAD + LARGEST_SHIFT, "shift": numbers["muse_shift"]}
+        move = {"pad": MARGIN, "shift": numbers["muse_shift"]}
         halpha = map_tiles(
             sample_shifted, musehalpha, narrow_flux, factor=area, fill=0.0, order=1, **move
         )

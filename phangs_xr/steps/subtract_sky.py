@@ -27,7 +27,7 @@ from phangs_xr.numerics.binned_lines import (
 from phangs_xr.numerics.collect import CollectPixels
 from phangs_xr.numerics.lazy import map_pixels, reduce_images
 from phangs_xr.numerics.pair_counts import count_pairs
-from phangs_xr.numerics.statistics import AskTogether
+from phangs_xr.numerics.statistics import AskByName
 from phangs_xr.photometry.labels import keep_curve, label_product, require_products
 from phangs_xr.schema import BANDS
 from phangs_xr.sky import get_grid, require_one_grid
@@ -116,21 +116,7 @@ def fit_background(rows: Values, *, options: SubtractSky, band: str) -> dict[str
 
 
 @dataclass(frozen=True)
-class _Named:
-    """A band's fit, under its name."""
-
-    band: str
-    collect: CollectPixels
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.collect, name)
-
-    def finish(self, state: Any) -> dict[str, Any]:
-        return {self.band: self.collect.finish(state)}
-
-
-@dataclass(frozen=True)
-class ReduceToBackgrounds(AskTogether):
+class ReduceToBackgrounds(AskByName):
     """Reduce HST's and MUSE's bands to the lines between them."""
 
     def finish(self, state: tuple[Any, ...]) -> dict[str, Any]:
@@ -167,8 +153,8 @@ def reduce_to_backgrounds(
         own = [f"{band}_on_muse", f"muse_{band}_flux", *(["star_mask"] * ("star_mask" in names))]
         places = tuple(names.index(name) for name in own)
         fit = partial(fit_background, options=options, band=band)
-        parts.append((places, _Named(band, CollectPixels(choose_spaxels, fit))))
-    return ReduceToBackgrounds(tuple(parts))
+        parts.append((places, CollectPixels(choose_spaxels, fit)))
+    return ReduceToBackgrounds(tuple(parts), tuple(list_pairs(names)))
 
 
 def judge_backgrounds(numbers: Mapping[str, Any]) -> Iterator[str]:

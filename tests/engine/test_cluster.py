@@ -21,7 +21,7 @@ from phangs_xr.cli import main
 from phangs_xr.engine.config import Output, load_config
 from phangs_xr.engine.runner import FAN_IN, Runner
 from phangs_xr.errors import InputError
-from phangs_xr.simulate import Galaxy, simulate_galaxy
+from phangs_xr.simulate import Galaxy, make_real_galaxy, simulate_galaxy
 from tests.configs import write_config
 
 SIDE, CHUNK = 900, 300
@@ -150,6 +150,15 @@ def test_processes_give_the_bits_of_threads(config, threads, two_workers, tmp_pa
     phangs_xr.run(config, tmp_path, two_workers, chunk=CHUNK)
     assert len(list(tmp_path.glob("*.fits"))) == 18
     assert_same_bits(tmp_path, threads)
+
+
+@pytest.mark.parametrize("recipe", ["chandar2025", "default"])
+def test_other_recipes_have_the_bits_of_threads(recipe, two_workers, tmp_path):
+    galaxy = make_real_galaxy(size=400, seed=4)
+    config = simulate_galaxy(tmp_path / "galaxy", galaxy, recipe=recipe)
+    phangs_xr.run(config, tmp_path / "threads", chunk=200)
+    phangs_xr.run(config, tmp_path / "processes", chunk=200, client=two_workers)
+    assert_same_bits(tmp_path / "processes", tmp_path / "threads")
 
 
 @pytest.mark.slow

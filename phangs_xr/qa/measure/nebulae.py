@@ -28,7 +28,7 @@ from phangs_xr.qa.measure.label_sums import (
     count_beyond,
     number_nebulae,
 )
-from phangs_xr.qa.measure.products import get_node, list_compared, list_images
+from phangs_xr.qa.measure.products import find_best, get_node, list_compared, list_images
 from phangs_xr.recipes import BARNES2023
 from phangs_xr.recipes.step import ERROR
 from phangs_xr.schema import FLUX, PRODUCTS, RATIO
@@ -50,11 +50,20 @@ _BESIDE = {
 }
 """Units and meaning of what `measure_nebulae` measures beside HST's fluxes."""
 
+_WIDTHS = {
+    "equivalent_width": ("Angstrom", "Equivalent width of H-alpha: flux over continuum"),
+    f"equivalent_width{ERROR}": ("Angstrom", "Error of the equivalent width of H-alpha"),
+}
+"""The same of what it measures where there is a continuum."""
+
 MEASURED = {
     **{flux: (FLUX, PRODUCTS[name].long_name) for flux, name in HST_FLUXES.items()},
     **_BESIDE,
 }
 """All that it measures of such a field."""
+
+CONTINUUM = ("continuum", f"continuum{ERROR}")
+"""Under the line, with its error: equivalent widths are measured where there are both."""
 
 STEP = "measure_nebulae"
 
@@ -80,14 +89,15 @@ def measure_nebulae(field: xr.DataTree, runner: Runner | None = None) -> xr.Data
     -------
     xr.Dataset
         One row along `nebula` for every ID of the mask, coordinate `region_ID`: `flux_X` of each
-        map X that is compared, `flux_X_err` of each that has an error, place, area
-        and coverage, and the catalogue's columns under their own names (`catalogue_ra` and the
-        like if the name is taken), NaN or empty where it has no row for the ID. A flux is the sum
-        over the pixels with data, NaN if there are none. Its error takes into account that
-        drizzling correlates neighbours: it is that of independent pixels over
-        `pixel_noise_ratio`. A coverage is the fraction of the
-        nebula's pixels with data: of all pixels of the HST grid, continued beyond the mosaic's
-        edges, whose centres fall on the nebula, so it is 1 exactly if none is missing.
+        map X that is compared, `flux_X_err` of each that has an error, place, area and coverage,
+        `equivalent_width` of the best map where there is a continuum, with its error (NaN where the
+        continuum is not above three errors), and the catalogue's columns under their own names
+        (`catalogue_ra` and the like if the name is taken), NaN or empty where it has no row for the
+        ID. A flux is the sum over the pixels with data, NaN if there are none. Its error takes into
+        account that drizzling correlates neighbours: it is that of independent pixels over
+        `pixel_noise_ratio`. A coverage is the fraction of the nebula's pixels with data: of all
+        pixels of the HST grid, continued beyond the mosaic's edges, whose centres fall on the
+        nebula, so it is 1 exactly if none is missing.
 
     Raises
     ------
@@ -120,6 +130,8 @@ def plan_nebulae(
     maps = [name for name in compared if name in hst]
     errors = [f"{name}{ERROR}" for name in maps if f"{name}{ERROR}" in hst]
     summed = {f"flux_{name}": hst[name] for name in (*maps, *errors)}
+    if all(name in hst for name in CONTINUUM):
+        summed |= {name: hst[name] for name in CONTINUUM}
     grid = require_one_grid(**{str(image.name): image for image in summed.values()})
     for image in summed.values():
         require_units(image, str(image.name))
@@ -171,6 +183,8 @@ class NebulaPlan:
         spaxel = muse.get("flux_muse_err", np.zeros(area.size)) / np.sqrt(
             np.maximum(muse["coverage_muse"] * area, 1)
         )
+        width = self._measure_width(sums, model.ratio)
+        sums = {name: one for name, one in sums.items() if name not in CONTINUUM}
         sums |= {
             name: model.widen(
                 name, np.sqrt(squares), sums[name.removesuffix(ERROR)], spaxel, self.labels
@@ -179,6 +193,11 @@ class NebulaPlan:
             if name.endswith(ERROR)
         }
         pixels = found["pixels"] + count_beyond(self.reduction.nebulae, self.reduction.grid)
+        if width is not None:
+            best = f"flux_{find_best(self.field)}"
+            relative = np.hypot(sums[f"{best}{ERROR}"] / sums[best], width[1])
+            sums["equivalent_width"] = sums[best] / width[0]
+            sums[f"equivalent_width{ERROR}"] = np.abs(sums["equivalent_width"]) * relative
         # A nebula smaller than the grid's pixels can lie between their centres.
         covered = found["counts"][:, 0]
         measured = {**sums, "coverage_hst": covered / np.maximum(pixels, 1)}
@@ -206,8 +225,23 @@ class NebulaPlan:
     def _describe_fluxes(self) -> dict[str, tuple[str, str]]:
         """Units and meaning of the fluxes of all maps that are compared, there or not."""
         names = [f"flux_{name}" for name in list_compared(self.field)]
-        names += [name for name in self.images if name.endswith(ERROR)]
-        return {name: (FLUX, PRODUCTS[name.removeprefix("flux_")].long_name) for name in names}
+        names += [name for name in self.images if name.endswith(ERROR) and name not in CONTINUUM]
+        fluxes = {name: (FLUX, PRODUCTS[name.removeprefix("flux_")].long_name) for name in names}
+        return fluxes | (_WIDTHS if CONTINUUM[0] in self.images else {})
+
+    def _measure_width(
+        self, sums: Mapping[str, NDArray[Any]], ratio: float
+    ) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        """Return the continuum under each nebula [flux per Å] and its relative error.
+
+        NaN where it is not above three errors; None without a continuum.
+        """
+        if CONTINUUM[0] not in sums:
+            return None
+        level, squares = (sums[name] for name in CONTINUUM)
+        error = np.sqrt(squares) / ratio
+        known = np.where(level > 3 * error, level, np.nan)
+        return known, error / known
 
     def _measure_muse(self) -> dict[str, NDArray[Any]]:
         """Sum MUSE's map over each nebula, on the mask's own grid."""

@@ -22,6 +22,7 @@ finally:
 if TYPE_CHECKING:
     from phangs_xr.engine.field import open_field
     from phangs_xr.engine.run import run
+    from phangs_xr.io.cube import open_cube
     from phangs_xr.io.zarr import open_store
     from phangs_xr.numerics.statistics import (
         find_clipped_statistics,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         fill_negatives,
         find_footprint,
         fit_anchor,
+        fold_cube,
         join_halpha,
         load,
         load_muse_bands,
@@ -96,6 +98,7 @@ __all__ = [
     "find_median",
     "find_percentile",
     "fit_anchor",
+    "fold_cube",
     "join_halpha",
     "load",
     "load_muse_bands",
@@ -105,6 +108,7 @@ __all__ = [
     "match_halpha",
     "measure_response",
     "measure_sky",
+    "open_cube",
     "open_field",
     "open_store",
     "regrid_muse",
@@ -125,6 +129,7 @@ _HOMES = {
     "find_mad_std": "numerics.statistics",
     "find_median": "numerics.statistics",
     "find_percentile": "numerics.statistics",
+    "open_cube": "io.cube",
     "open_field": "engine.field",
     "open_store": "io.zarr",
     "run": "engine.run",

@@ -45,7 +45,8 @@ class Source:
     long_name
         One sentence for people.
     kind
-        An image must hold data; a mask may be empty, a weight zero; a table is no image.
+        An image must hold data; a mask may be empty, a weight zero; a table is no image, a cube has
+        planes of wavelengths.
     required
         Whether a field cannot do without.
     extension
@@ -57,7 +58,7 @@ class Source:
     name: str
     grid: GridName
     long_name: str
-    kind: Literal["image", "weight", "mask", "table"] = "image"
+    kind: Literal["image", "weight", "mask", "table", "cube"] = "image"
     required: bool = False
     extension: str = ""
     part_of: str = ""
@@ -71,6 +72,7 @@ _SOURCES = (
     Source("continuum1_weight", "hst", "Inverse variance of the first broad band", "weight"),
     Source("continuum2_weight", "hst", "Inverse variance of the second broad band", "weight"),
     Source("muse", "muse", "MAPS file of MUSE's lines", extension="HA6562_FLUX"),
+    Source("muse_cube", "muse", "MUSE's spectra, HDU DATA", "cube", extension="DATA"),
     Source("muse_narrow", "muse", "The narrow band, made of MUSE's spectra"),
     Source("muse_continuum1", "muse", "The first broad band, made of MUSE's spectra"),
     Source("muse_continuum2", "muse", "The second broad band, made of MUSE's spectra"),
@@ -149,6 +151,9 @@ def _list_band_products() -> tuple[Product, ...]:
                 FLUX_DENSITY,
                 f"HST's {name} at MUSE's resolution, on MUSE's pixels",
                 "muse",
+            ),
+            Product(
+                f"muse_{band}", "muse", JANSKY, f"The {name}, folded from MUSE's spectra", "muse"
             ),
             Product(
                 f"muse_{band}_flux", "muse", FLUX_DENSITY, f"MUSE's flux in the {name}", "muse"

@@ -27,7 +27,7 @@ from phangs_xr.errors import InputError
 from phangs_xr.photometry.curves import Curve, encode_curve, list_curves
 from phangs_xr.photometry.units import normalise_units
 from phangs_xr.recipes import Recipe, Step, get_recipe
-from phangs_xr.schema import SOURCES
+from phangs_xr.schema import BANDS, SOURCES
 
 _LONGEST_GALAXY = 150
 """Bytes of it, which leave room for a product's name."""
@@ -137,6 +137,10 @@ class Output(BaseModel):
     store: str | None = None
 
 
+CUBE = "muse_cube"
+"""The input that MUSE's synthetic bands are folded from where they are no files."""
+
+
 @dataclass(frozen=True)
 class Config:
     """A field: its files, its recipe and the options of its steps.
@@ -166,8 +170,18 @@ class Config:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """The steps of the recipe."""
-        return get_recipe(self.recipe).steps
+        """The steps of the recipe that can be wanted.
+
+        What is folded from a cube is no file for those that take it; without a cube none is.
+        """
+        steps = get_recipe(self.recipe).steps
+        if CUBE not in self.inputs.given:
+            return tuple(step for step in steps if CUBE not in step.sources)
+        folded = {f"muse_{band}" for band in BANDS} - set(self.inputs.given)
+        return tuple(
+            replace(step, sources=tuple(name for name in step.sources if name not in folded))
+            for step in steps
+        )
 
     @property
     def fits_names(self) -> tuple[str, ...]:

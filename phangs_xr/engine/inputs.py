@@ -16,6 +16,7 @@ import xarray as xr
 from phangs_xr.engine.config import Config, Input
 from phangs_xr.engine.tiles import Tile, list_tiles
 from phangs_xr.errors import InputError
+from phangs_xr.io.cube import open_cube
 from phangs_xr.io.fits import list_hdus, read_card
 from phangs_xr.photometry.choose_curve import complete_photometry
 from phangs_xr.photometry.keywords import PHOTOMETRY
@@ -73,6 +74,8 @@ def _list_parts(config: Config) -> list[str]:
 def open_input(name: str, one: Input) -> xr.DataArray:
     """Open one input image; see `open_inputs`."""
     hdu = (SOURCES[name].extension or None) if one.hdu is None else one.hdu
+    if SOURCES[name].kind == "cube":
+        return open_cube(one.path, hdu or "DATA").assign_attrs(**one.overrides)
     dataset = xr.open_dataset(one.path, engine="fits", hdu=hdu, chunks=None, cache=False)
     image: xr.DataArray = dataset["image"].assign_attrs(source=str(one.path), **one.overrides)
     return complete_photometry(image, name) if one.photometry == "curve" else image

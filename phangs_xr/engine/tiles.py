@@ -80,8 +80,12 @@ def list_tiles(shape: tuple[int, int], chunk: int, cell: int = 1) -> list[Tile]:
 
 
 def read_window(image: xr.DataArray, window: Tile) -> xr.DataArray:
-    """Read a window of a lazily opened image into memory."""
-    return image.isel(y=window.ys, x=window.xs).load()
+    """Read a window of a lazily opened image into memory; of a cube, name it only.
+
+    What takes a cube reads it by groups of planes.
+    """
+    part = image.isel(y=window.ys, x=window.xs)
+    return part if image.ndim > 2 else part.load()
 
 
 def read_overlap(image: xr.DataArray, target: Grid, window: Tile, margin: int = 0) -> xr.DataArray:
@@ -105,7 +109,7 @@ def read_overlap(image: xr.DataArray, target: Grid, window: Tile, margin: int = 
     overlap = find_overlap(target.window(window.ys, window.xs), source, pad)
     # Where they do not meet, one pixel still says what grid and unit the image has.
     ys, xs = (part if part.stop > part.start else slice(0, 1) for part in overlap)
-    return image.isel(y=ys, x=xs).load()
+    return read_window(image, Tile(ys, xs))
 
 
 def blank_overlap(image: xr.DataArray, target: Grid, window: Tile) -> xr.DataArray:

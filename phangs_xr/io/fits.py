@@ -135,7 +135,7 @@ class FitsArray(BackendArray):
 
     path: str
     hdu: int
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     dtype: np.dtype[Any]
     offset: int | None
     stamp: tuple[int, int]
@@ -150,7 +150,7 @@ class FitsArray(BackendArray):
     def _read(self, key: tuple[int | slice, ...]) -> NDArray[Any]:
         with refuse_damaged(f"pixels in HDU {self.hdu} of {self.path}"):
             # Not the time of change, which another machine may see otherwise.
-            size = _get_stamp(self.path)[1]
+            size = get_stamp(self.path)[1]
             if size != self.stamp[1]:
                 raise InputError(
                     f"expected {self.stamp[1]} bytes in {self.path} as when it was opened, found "
@@ -200,7 +200,22 @@ def _read_from(path: Path) -> Iterator[None]:
         yield
 
 
-def _get_stamp(path: str | Path) -> tuple[int, int]:
+@contextmanager
+def read_headers(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Check a file's path and headers, and tell of damage found while they are read.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, no FITS or damaged.
+    """
+    place = _get_path(path)
+    with _read_from(place):
+        yield place
+
+
+def get_stamp(path: str | Path) -> tuple[int, int]:
+    """Return the time of change [ns] and the size [bytes] of a file."""
     state = os.stat(path)
     return state.st_mtime_ns, state.st_size
 
@@ -262,7 +277,7 @@ def _find_image(path: Path, wanted: int | str | None) -> _StoredImage:
             shape,
             _get_dtype(hdu),
             raw.fileinfo()["datLoc"] if plain else None,
-            _get_stamp(path),
+            get_stamp(path),
             len(hdu.shape) - 2,
         )
         return _StoredImage(array, _clean_cards(hdu.header), _suggest_chunks(raw, shape))
@@ -270,7 +285,7 @@ def _find_image(path: Path, wanted: int | str | None) -> _StoredImage:
 
 def _choose(path: Path, hdus: Sequence[Any], wanted: int | str | None) -> int:
     """Find the number of the wanted HDU, which holds a two-dimensional image."""
-    listed = ", ".join(f"{i} {hdu.name or '(no name)'}" for i, hdu in enumerate(hdus))
+    listed = _list_names(hdus)
     images = [i for i, hdu in enumerate(hdus) if _is_flat_image(hdu)]
     if not images:
         raise InputError(
@@ -279,21 +294,41 @@ def _choose(path: Path, hdus: Sequence[Any], wanted: int | str | None) -> int:
         )
     if wanted is None:
         return images[0]
-    matching = [
-        i
-        for i, hdu in enumerate(hdus)
-        if wanted == i or (isinstance(wanted, str) and hdu.name == wanted.strip().upper())
-    ]
-    if not matching:
-        raise InputError(
-            f"expected HDU {wanted!r} in {path}, found only {listed}: choose one of these"
-        )
-    if matching[0] not in images:
+    number = find_hdu(path, hdus, wanted)
+    if number not in images:
         raise InputError(
             f"expected a two-dimensional image in HDU {wanted!r} of {path}, found "
-            f"{_describe(hdus[matching[0]])}: choose one of the HDUs {images} ({listed})"
+            f"{_describe(hdus[number])}: choose one of the HDUs {images} ({listed})"
         )
-    return matching[0]
+    return number
+
+
+def find_hdu(path: Path, hdus: Sequence[Any], wanted: int | str) -> int:
+    """Return the number of an HDU that is given by number or name.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    for number, hdu in enumerate(hdus):
+        if wanted == number or (isinstance(wanted, str) and hdu.name == wanted.strip().upper()):
+            return number
+    raise InputError(
+        f"expected HDU {wanted!r} in {path}, found only {_list_names(hdus)}: choose one of these"
+    )
+
+
+def _list_names(hdus: Sequence[Any]) -> str:
+    return ", ".join(f"{i} {hdu.name or '(no name)'}" for i, hdu in enumerate(hdus))
+
+
+def is_stored_plainly(path: Path, hdu: Any) -> bool:
+    """Tell whether the numbers of an image HDU lie in the file as they are."""
+    with path.open("rb") as file:
+        readable_in_place = file.read(6) == b"SIMPLE"
+    compressed = isinstance(hdu, fits.BinTableHDU | fits.CompImageHDU)
+    return readable_in_place and not compressed and not _is_scaled(hdu)
 
 
 def _is_flat_image(hdu: Any) -> bool:
@@ -377,7 +412,8 @@ def _make_coords(stored: _StoredImage) -> tuple[dict[str, xr.Variable], str]:
     except InputError as error:
         problem = str(error)
         _log.debug("%s is opened without wcs: %s", stored.array.path, error)
-    coords = Grid(text, 0.0, 0.0, 1.0, 1.0, stored.array.shape).coords()
+    rows, columns = stored.array.shape
+    coords = Grid(text, 0.0, 0.0, 1.0, 1.0, (rows, columns)).coords()
     if not text:
         del coords["wcs"]
     return coords, problem

@@ -207,6 +207,66 @@ def map_tiles(
     return _label_like(like, da.block(rows), dtype)
 
 
+def sum_planes(
+    kernel: Kernel, cube: xr.DataArray, weights: NDArray[np.float64], *, made: int, dtype: Any
+) -> list[xr.DataArray]:
+    """Sum what a kernel makes of the planes of a cube, group by group of planes.
+
+    Parameters
+    ----------
+    kernel
+        Called with some planes, shape (n, y, x), and their rows of `weights`, shape (n, k); returns
+        what they add to the sums, shape (`made`, y, x).
+    cube
+        Dims wavelength, y, x. Neither as a graph nor lazily opened is it ever held whole.
+    weights
+        A row for each plane.
+    made
+        How many sums there are.
+    dtype
+        Of the sums.
+
+    Returns
+    -------
+    list of xr.DataArray
+        One image for each sum.
+    """
+    plane = cube.isel({cube.dims[0]: 0}, drop=True)
+    if not is_chunked(cube):
+        group = max(GROUP // max(plane.size, 1), 1)
+        total = np.zeros((made, *plane.shape), dtype)
+        for start in range(0, cube.shape[0], group):
+            part = slice(start, start + group)
+            total += kernel(cube[part].values, weights[part])
+        return [_label_like(plane, one, np.dtype(dtype)) for one in total]
+    import dask.array as da
+
+    rows = da.from_array(weights, chunks=(cube.data.chunks[0], -1))
+    parts = da.blockwise(
+        partial(_sum_group, kernel),
+        "zkyx",
+        cube.data,
+        "zyx",
+        rows,
+        "zw",
+        new_axes={"k": made},
+        adjust_chunks={"z": lambda size: 1},
+        concatenate=True,
+        dtype=dtype,
+        meta=np.empty((0, 0, 0, 0), dtype),
+    )
+    summed = parts.sum(axis=0)
+    return [_label_like(plane, summed[number], np.dtype(dtype)) for number in range(made)]
+
+
+GROUP = 1 << 24
+"""Numbers of a cube that are held at a time."""
+
+
+def _sum_group(kernel: Kernel, planes: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[Any]:
+    return np.asarray(kernel(planes, weights))[None]
+
+
 def reduce_images(reduction: Reduction, *images: xr.DataArray) -> Any:
     """Reduce whole images to few numbers, exactly.
 

@@ -31,6 +31,7 @@ CHANDAR2025 = Recipe(
         step.CALIBRATE_BANDS,
         step.EXTRACT_MUSE,
         step.LOAD_NEBULAE,
+        step.FOLD_CUBE,
         step.LOAD_MUSE_BANDS,
         step.MATCH_BANDS,
         step.SUBTRACT_SKY,

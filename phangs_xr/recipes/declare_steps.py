@@ -188,6 +188,17 @@ CALIBRATE_BANDS = Step(
     check=steps.check_calibrate_bands,
 )
 
+FOLD_CUBE = Step(
+    steps.fold_cube,
+    steps.FoldCube,
+    _name_bands("muse_"),
+    grid="muse",
+    sources=("muse_cube", *BANDS),
+    only_with={"muse_continuum2": ("continuum2",)},
+    unread=BANDS,
+    check=steps.check_fold_cube,
+)
+
 LOAD_MUSE_BANDS = Step(
     steps.load_muse_bands,
     steps.LoadMuseBands,

@@ -31,6 +31,7 @@ DEFAULT = Recipe(
         step.EXTRACT_MUSE,
         step.EXTRACT_LINES,
         step.LOAD_NEBULAE,
+        step.FOLD_CUBE,
         step.LOAD_MUSE_BANDS,
         step.MEASURE_RESPONSE,
         step.MATCH_BANDS,

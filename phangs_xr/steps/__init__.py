@@ -31,6 +31,8 @@ from phangs_xr.steps.find_footprint import FindFootprint, find_footprint, reduce
 from phangs_xr.steps.find_footprint import find_halo as find_footprint_halo
 from phangs_xr.steps.fit_anchor import FitAnchor, fit_anchor, judge_line, reduce_to_line
 from phangs_xr.steps.fit_anchor import find_halo as find_fit_anchor_halo
+from phangs_xr.steps.fold_cube import FoldCube, fold_cube
+from phangs_xr.steps.fold_cube import check_inputs as check_fold_cube
 from phangs_xr.steps.join_halpha import MARGIN as JOIN_HALPHA_MARGIN
 from phangs_xr.steps.join_halpha import JoinHalpha, join_halpha
 from phangs_xr.steps.load import Load, load
@@ -117,6 +119,7 @@ __all__ = [
     "FillNegatives",
     "FindFootprint",
     "FitAnchor",
+    "FoldCube",
     "JoinHalpha",
     "Load",
     "LoadMuseBands",
@@ -143,6 +146,7 @@ __all__ = [
     "check_convert_units",
     "check_estimate_errors",
     "check_extract_muse",
+    "check_fold_cube",
     "check_load",
     "check_load_muse_bands",
     "check_load_weights",
@@ -178,6 +182,7 @@ __all__ = [
     "find_solve_halpha_halo",
     "find_weigh_residual_halo",
     "fit_anchor",
+    "fold_cube",
     "join_halpha",
     "judge_backgrounds",
     "judge_line",

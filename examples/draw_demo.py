@@ -42,26 +42,31 @@ def show(axes: Axes, image: np.ndarray, title: str, high: float) -> None:
 
 
 def main(out: Path, picture: Path) -> None:
-    """Draw HST's narrow band, MUSE, the anchored map, and nebula fluxes against each other."""
+    """Draw HST's narrow band, MUSE, the joint map, and nebula fluxes with their errors."""
     store = next(out.glob("*/*/*.zarr"))
     field = phangs_xr.open_store(store)
     hst, nebulae = field["hst"].dataset, field["nebulae"].dataset
     figure, panels = plt.subplots(1, 4, figsize=(17, 4.5), layout="constrained")
     narrow = shrink(hst.narrow)
     show(panels[0], narrow - np.nanpercentile(narrow, 5), "HST narrow band", 0.6)
-    window = find_bright_window(hst.anchored)
+    window = find_bright_window(hst.halpha_joint.where(hst.muse_coverage > 0.99))
     corner = [window[name].start / FACTOR for name in ("x", "y")]
     side = SIDE / FACTOR
     panels[0].add_patch(plt.Rectangle(corner, side, side, fill=False, color="white"))
-    show(panels[1], hst.musehalpha_regrid.isel(window).values, "MUSE Hα, in the square", 400)
-    show(panels[2], hst.anchored.isel(window).values, "HST Hα, anchored to MUSE", 400)
-    for name, colour, label in (
-        ("flux_halpha", "#999999", "HST as calibrated"),
-        ("flux_anchored", "#0072b2", "HST anchored"),
+    muse = phangs_xr.regrid_muse(field["muse"].dataset.musehalpha, hst.narrow.isel(window))
+    show(panels[1], muse.musehalpha_regrid.values, "MUSE Hα, in the square", 400)
+    show(panels[2], hst.halpha_joint.isel(window).values, "HST and MUSE, joint", 400)
+    for product, colour, label in (
+        ("halpha_hst", "#999999", "HST alone"),
+        ("halpha_joint", "#0072b2", "joint"),
     ):
-        panels[3].loglog(nebulae.flux_muse, nebulae[name], ".", ms=4, color=colour, label=label)
+        flux, error = nebulae[f"flux_{product}"], nebulae[f"flux_{product}_err"]
+        style = {"fmt": ".", "ms": 4, "lw": 0.6, "color": colour, "label": label}
+        panels[3].errorbar(nebulae.flux_muse, flux, error, **style)
+    panels[3].set(xscale="log", yscale="log")
     limits = np.nanpercentile(nebulae.flux_muse, [1, 100])
     panels[3].plot(limits, limits, "k-", lw=0.8, label="equal")
+    panels[3].set_ylim(limits[0] / 3, limits[1] * 2)
     panels[3].set_xlabel("MUSE nebula flux [10⁻²⁰ erg s⁻¹ cm⁻²]")
     panels[3].set_ylabel("HST nebula flux [10⁻²⁰ erg s⁻¹ cm⁻²]")
     panels[3].legend(frameon=False, fontsize=9)

@@ -602,3 +602,27 @@ def test_real_orion_is_anchored_to_muse(orion, tmp_path):
     assert np.corrcoef(np.log10(halpha[bright]), np.log10(muse[bright]))[0, 1] >= 0.99
     anchored = hst["anchored"].values[bright]
     assert np.median(anchored / muse[bright]) == pytest.approx(1, abs=0.05)
+
+
+def test_real_orion_is_the_same_by_the_filters_curves(orion, tmp_path):
+    """Photometry by curves instead of the PHOT* cards that were computed for its headers."""
+    files = {band: f"{orion}/orion_uvis_{band}_exp_drc_sci.fits" for band in ("f656n", "f547m")}
+    config = tmp_path / "orion.toml"
+    config.write_text(
+        f"""galaxy = "orion"
+        [inputs]
+        narrow = {{ path = "{files["f656n"]}", photometry = "curve" }}
+        continuum1 = {{ path = "{files["f547m"]}", photometry = "curve" }}
+        muse = "{orion}/ORION-0.80asec_MAPS.fits"
+        [options.smooth_hst]
+        hst_fwhm = 0.8
+        """
+    )
+    tree = phangs_xr.run(config, tmp_path / "out", chunk=300)
+    # The second chip's curve, which stands for both, is 0.8 per cent off the first's.
+    assert float(tree["fits"]["slope"]) == pytest.approx(0.3151, rel=0.01)
+    halpha, muse = (tree["hst"][one].values for one in ("halpha", "musehalpha_regrid"))
+    bright = np.isfinite(halpha) & np.isfinite(muse) & (halpha > 0)
+    bright &= muse > np.nanmedian(muse)
+    assert np.corrcoef(np.log10(halpha[bright]), np.log10(muse[bright]))[0, 1] >= 0.99
+    assert tree["hst"]["narrow"].attrs["curve"] == "WFC3_UVIS2_F656N"

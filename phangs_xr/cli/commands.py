@@ -42,6 +42,9 @@ Chunk = Annotated[
     int | None, typer.Option("--chunk", help="Side of a chunk, a multiple of 100 pixels.")
 ]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Measure only.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit 1 if anything is found that is more than a note.")
+]
 Dashboard = Annotated[
     str | None,
     typer.Option("--dashboard", help="HOST:PORT of the workers' dashboard; else on this machine."),
@@ -55,6 +58,9 @@ Directory = Annotated[
 
 FIELDS_AT_ONCE = 4
 """Fields that share a cluster at a time: enough to keep it busy while one of them plans."""
+
+DOUBTFUL = 1
+"""Exit code of `qa --strict` where a field has problems or warnings."""
 
 STOPPED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -227,6 +233,7 @@ def run(
 def qa(
     directory: Directory,
     no_report: NoReport = False,
+    strict: Strict = False,
     workers: Workers = None,
     scheduler: Scheduler = None,
     memory: Memory = None,
@@ -240,7 +247,9 @@ def qa(
     set_up_logging(quiet, debug)
     place = Place(workers, scheduler, threads, memory, chunk, dashboard)
     with make_runner(place, quiet) as runner:
-        _check(directory, runner, report=not no_report)
+        worst = _check(directory, runner, report=not no_report)
+    if strict and worst != "note":
+        raise typer.Exit(DOUBTFUL)
 
 
 @app.command()
@@ -297,10 +306,13 @@ def _run_one(
     return ready
 
 
-def _check(directory: str | Path, runner: Any, report: bool, out: Path | None = None) -> None:
-    from phangs_xr.qa import check_field
+def _check(directory: str | Path, runner: Any, report: bool, out: Path | None = None) -> str:
+    from phangs_xr.qa import examine_field
+    from phangs_xr.qa.measure.findings import find_worst
 
-    show_lines(check_field(directory, runner, report=report, out=out))
+    lines, findings = examine_field(directory, runner, report=report, out=out)
+    show_lines(lines)
+    return find_worst(findings)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

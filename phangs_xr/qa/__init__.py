@@ -4,9 +4,18 @@ Figures (`phangs_xr.qa.figures`), the report and the app are imported when they 
 bring HoloViews, Bokeh and Matplotlib with them.
 """
 
-from phangs_xr.qa.check_field import check_field
+from phangs_xr.qa.check_field import check_field, examine_field
+from phangs_xr.qa.measure.findings import Finding, list_findings
 from phangs_xr.qa.measure.nebulae import measure_nebulae
 from phangs_xr.qa.measure.numbers import compare_fluxes
 from phangs_xr.qa.measure.registration import measure_shift
 
-__all__ = ["check_field", "compare_fluxes", "measure_nebulae", "measure_shift"]
+__all__ = [
+    "Finding",
+    "check_field",
+    "compare_fluxes",
+    "examine_field",
+    "list_findings",
+    "measure_nebulae",
+    "measure_shift",
+]

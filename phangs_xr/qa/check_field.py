@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from phangs_xr.engine.tiles import run_reductions
 from phangs_xr.errors import InputError
 from phangs_xr.io.tables import write_table
 from phangs_xr.io.zarr import FieldStore, find_store, open_store
+from phangs_xr.qa.measure.findings import Finding, list_findings
 from phangs_xr.qa.measure.measurements import Measured
 from phangs_xr.qa.measure.nebulae import NebulaPlan, plan_nebulae
 from phangs_xr.qa.measure.noise import fit_noises
@@ -31,6 +33,17 @@ def check_field(
     report: bool = True,
     out: Path | None = None,
 ) -> list[str]:
+    """Check a field as `examine_field` does, and return its lines."""
+    return examine_field(path, runner, report=report, out=out)[0]
+
+
+def examine_field(
+    path: str | Path,
+    runner: Runner | None = None,
+    *,
+    report: bool = True,
+    out: Path | None = None,
+) -> tuple[list[str], list[Finding]]:
     """Check a field: nebula photometry, its numbers, the shift between HST and MUSE, the report.
 
     Parameters
@@ -47,7 +60,7 @@ def check_field(
 
     Returns
     -------
-    list of str
+    tuple
         What was found, in lines for the user. The nebulae are in `/nebulae` of the store and in
         `nebulae.ecsv` of the directory, the numbers in `numbers.json`, the report is
         `report.html`.
@@ -76,7 +89,7 @@ def check_field(
 
 def _check(
     field: xr.DataTree, location: str, out: Path, runner: Runner | None, papers: Papers | None
-) -> list[str]:
+) -> tuple[list[str], list[Finding]]:
     """Measure, write what was found, and write the report if somebody draws its figures."""
     lines = []
     numbers: dict[str, Any] = {}
@@ -102,15 +115,17 @@ def _check(
         store.summarize()
         write_table(nebulae, out / "nebulae.ecsv")
         lines = [*_list_fluxes(numbers["fluxes"]), *lines, f"nebulae: {out / 'nebulae.ecsv'}"]
-    if numbers:
-        lines.append(f"numbers: {write_numbers(numbers, out / 'numbers.json')}")
+    findings = list_findings(field, nebulae, numbers.get("fluxes", {}), numbers.get("shift"), noise)
+    numbers["findings"] = [asdict(one) for one in findings]
+    lines.append(f"numbers: {write_numbers(numbers, out / 'numbers.json')}")
     lines.insert(0, f"{field.attrs['galaxy']}: {counted}")
+    lines += [f"{one.severity}: {one.sentence}" for one in findings]
     if papers is not None:
         from phangs_xr.qa.report import compose_report
 
         page = compose_report(field, found, numbers.get("shift"), out, papers)
         lines.append(f"report: {page}")
-    return lines
+    return lines, findings
 
 
 def _reduce(
@@ -148,6 +163,8 @@ def _list_shift(shift: Mapping[str, float]) -> list[str]:
     if not shift["shift"] >= 0:
         return []
     text = f"MUSE lies {shift['shift']:.3f} +- {shift['shift_error']:.3f} arcsec from HST"
+    if shift.get("taken_out"):
+        return [f"{text}: taken out"]
     if shift["shift"] > shift["limit"]:
         text += f": above {shift['limit']} arcsec, so anchoring is not to be trusted"
     return [text]

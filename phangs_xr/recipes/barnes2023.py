@@ -48,4 +48,8 @@ BARNES2023 = Recipe(
     ),
     compared=("halpha", "anchored", "anchored_intnegs", "fit_anchored"),
     best="anchored",
+    advice=(
+        "anchored keeps MUSE's fluxes at HST's resolution; halpha is for structure alone, its "
+        "fluxes are too low by the filter's PHOTBW; no map says its error."
+    ),
 )

@@ -47,6 +47,10 @@ CHANDAR2025 = Recipe(
     fits=FITS,
     compared=("hst_contsub", "hst_ha"),
     best="hst_ha",
+    advice=(
+        "hst_ha is H-alpha freed of [NII] by one factor for the galaxy; hst_contsub still holds "
+        "[NII]. Neither is anchored to MUSE nebula by nebula."
+    ),
     options={
         "extract_muse": {"zeros": "missing"},
         "match_bands": {"beyond": "zero"},

@@ -45,6 +45,11 @@ DEFAULT = Recipe(
     fits=FITS,
     compared=("halpha_hst", "halpha_joint"),
     best="halpha_joint",
+    advice=(
+        "Measure on halpha_joint, whose errors are halpha_joint_err for pixels and "
+        "flux_halpha_joint_err for nebulae; where MUSE has no data it goes on as halpha_hst, which "
+        "is HST alone."
+    ),
     options={
         "estimate_errors": {"pixel_noise": "measured"},
         "extract_muse": {"zeros": "missing"},

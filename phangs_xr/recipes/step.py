@@ -217,6 +217,8 @@ class Recipe:
         The maps of HST whose nebula fluxes are compared with MUSE's: the first holds HST alone.
     best
         Which of them is to be measured on, where it is made.
+    advice
+        Which of its maps is for what, in a sentence or two.
     products
         What is kept in the store unless the configuration says otherwise; all that is made if None.
         Of the rest the store holds what one stage hands to another.
@@ -228,6 +230,7 @@ class Recipe:
     fits: tuple[str, ...]
     compared: tuple[str, ...]
     best: str
+    advice: str = ""
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     products: tuple[str, ...] | None = None
 

@@ -3,13 +3,12 @@
 import re
 from html.parser import HTMLParser
 
-import numpy as np
 import pytest
 import xarray as xr
 
 from phangs_xr.errors import InputError
 from phangs_xr.qa import figures
-from phangs_xr.qa.report import list_warnings, write_report
+from phangs_xr.qa.report import write_report
 from phangs_xr.qa.report.draw_on_paper import write_figure
 
 FILES = (
@@ -150,29 +149,7 @@ def test_a_report_needs_the_halpha_map(tmp_path):
     assert not (tmp_path / "qa").exists()
 
 
-@pytest.mark.parametrize(
-    ("shift", "ratio", "count", "expected"),
-    [
-        (0.02, 1.01, 50, []),
-        (0.25, 1.01, 50, ["shifted by 0.250″, more than 0.1″"]),
-        (np.nan, 1.01, 50, ["could not be measured"]),
-        (0.02, 1.31, 50, ["median ratio to MUSE's is 1.31"]),
-        (0.02, np.nan, 0, ["No nebula is covered"]),
-    ],
-)
-def test_the_head_warns(checked, shift, ratio, count, expected):
-    field, nebulae, *_ = checked
-    numbers = {"anchored": {"median_ratio": ratio, "n": count}}
-    warnings = list_warnings(field, nebulae, numbers, {"shift": shift, "limit": 0.1})
-    assert len(warnings) == len(expected)
-    for warning, text in zip(warnings, expected, strict=True):
-        assert text in warning
-
-
-def test_the_head_warns_of_a_line_that_falls(checked):
-    tree = {node.path: node.to_dataset() for node in checked[0].subtree}
-    tree["/fits"] = tree["/fits"].assign(slope=-0.2)
-    field = xr.DataTree.from_dict(tree)
-    numbers = {"anchored": {"median_ratio": 1.0, "n": 50}}
-    found = list_warnings(field, checked[1], numbers, {"shift": 0.0, "limit": 0.1})
-    assert [text.startswith("Smoothed HST falls where MUSE rises") for text in found] == [True]
+def test_the_page_begins_with_what_to_use(page, checked):
+    advice = checked[0].attrs["recipe"]
+    assert advice == "barnes2023"
+    assert any("anchored keeps MUSE's fluxes" in text for text in page.texts)

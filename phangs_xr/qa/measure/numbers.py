@@ -257,6 +257,8 @@ def _clean(value: Any) -> Any:
     """Turn what holds numbers into what JSON can say."""
     if isinstance(value, Mapping):
         return {str(name): _clean(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not np.isfinite(value) else value

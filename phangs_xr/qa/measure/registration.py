@@ -7,9 +7,10 @@ The smoothed HST map is brought onto MUSE's grid, where the shift is fitted
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from math import hypot
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -20,15 +21,13 @@ from phangs_xr.engine.tiles import Tile, list_tiles, read_overlap, read_window
 from phangs_xr.numerics.find_shift import find_shift, resample_shift
 from phangs_xr.numerics.lazy import map_tiles
 from phangs_xr.numerics.resampling import PAD, resample_window
-from phangs_xr.qa.measure.products import find_product, has_product
+from phangs_xr.qa.measure.findings import SHIFT_LIMIT
+from phangs_xr.qa.measure.products import find_product, has_product, list_numbers
 from phangs_xr.sky import Grid, get_grid
 
 _log = logging.getLogger(__name__)
 
 Image = NDArray[np.floating]
-
-SHIFT_LIMIT = 0.1
-"""Shift [arcsec] above which the maps do not match: more than two HST pixels."""
 
 
 def measure_shift(
@@ -52,11 +51,15 @@ def measure_shift(
           nebula lies on MUSE's map of where it lies on HST's [arcsec on the sky];
         - `shift`, `shift_error`: its length;
         - `limit`: the length above which anchoring is meaningless [arcsec];
-        - `pixels`, `blocks`: MUSE pixels and blocks of them that the fit used.
+        - `pixels`, `blocks`: MUSE pixels and blocks of them that the fit used;
+        - `taken_out`: True if the run found the shift itself and took it out.
 
         NaN if a map is missing or too little of it is common to tell. A shift above the limit is
         logged as a warning.
     """
+    numbers = list_numbers(field)
+    if "muse_shift" in numbers:
+        return _report_taken_out(field, numbers)
     if not (has_product(field, "halpha_smoothed") and has_product(field, "musehalpha")):
         return _report(np.full(2, np.nan), np.full((1, 2), np.nan), 0, 0)
     hst, muse = (find_product(field, name) for name in ("halpha_smoothed", "musehalpha"))
@@ -66,6 +69,19 @@ def measure_shift(
     shift = _to_sky(found.shift[None], grid)[0]
     drawn = _to_sky(found.shift + resample_shift(found, seed), grid)
     return _report(shift, drawn, found.pixels, len(found.scores))
+
+
+def _report_taken_out(field: xr.DataTree, numbers: Mapping[str, Any]) -> dict[str, float]:
+    """Return the shift that the run's own fit found."""
+    grid = get_grid(find_product(field, "musehalpha"))
+    east, north = (float(one) for one in _to_sky(numbers["muse_shift"][None], grid)[0])
+    error = float(numbers["muse_shift_error"]) * float(np.sqrt(grid.pixel_area))
+    return {
+        **{"shift_ra": east, "shift_ra_error": error / np.sqrt(2)},
+        **{"shift_dec": north, "shift_dec_error": error / np.sqrt(2)},
+        **{"shift": hypot(east, north), "shift_error": error, "limit": SHIFT_LIMIT},
+        "taken_out": True,
+    }
 
 
 def _bring_to_muse(hst: xr.DataArray, muse: xr.DataArray, runner: Runner) -> Image:

@@ -4,9 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from phangs_xr.qa.report.compose_page import compose_report, write_report
-    from phangs_xr.qa.report.find_warnings import list_warnings
 
-__all__ = ["compose_report", "list_warnings", "write_report"]
+__all__ = ["compose_report", "write_report"]
 
 
 def __getattr__(name: str) -> Any:

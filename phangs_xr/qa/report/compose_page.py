@@ -14,13 +14,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from phangs_xr.engine.runner import Runner
 from phangs_xr.qa.figures.list_figures import list_pictures
 from phangs_xr.qa.figures.nebula_table import NAMES
+from phangs_xr.qa.measure.findings import list_findings
 from phangs_xr.qa.measure.measurements import Measured, Numbers
 from phangs_xr.qa.measure.noise import fit_noises
 from phangs_xr.qa.measure.numbers import write_whole
 from phangs_xr.qa.measure.overviews import reduce_field
 from phangs_xr.qa.report.draw_beside import Papers
 from phangs_xr.qa.report.draw_on_screen import draw_screens, embed_plots
-from phangs_xr.qa.report.find_warnings import list_warnings
 
 
 def write_report(
@@ -122,11 +122,12 @@ def compose_report(
     page = environment.get_template("page.html.j2").render(
         title=f"{galaxy}: HST Hα against MUSE",
         scripts=scripts,
-        warnings=list_warnings(field, found.nebulae, found.numbers, shift),
+        findings=list_findings(field, found.nebulae, found.numbers, shift, found.noise),
         headings=("map", "nebulae", *_MEASURED, *_SHARES, "not positive"),
         numbers=[_list_cells(name, one) for name, one in found.numbers.items()],
         shift=_describe_shift(shift),
         sections=sections,
+        shown=[one["name"] for one in sections],
         **_list_provenance(field),
     )
     return write_whole(out / "report.html", page)

@@ -105,6 +105,19 @@ def test_the_page_opens_without_error_and_without_network(opened, report, tmp_pa
     assert all(size > 50 for size in sizes)
 
 
+def test_the_page_fits_a_telephone(browser, report, tmp_path):
+    context = browser.new_context(viewport={"width": 390, "height": 844}, offline=True)
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    page.goto(report.as_uri())
+    page.wait_for_function("window.Bokeh && Bokeh.documents.every((one) => one.is_idle)")
+    page.screenshot(path=tmp_path / "narrow.png")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    first = page.locator(".finding").first.bounding_box()
+    assert first["y"] + first["height"] < 844
+    context.close()
+
+
 def test_hovering_a_point_tells_its_nebula(opened, checked, tmp_path):
     page, *_ = opened
     points = page.evaluate("([x, y]) => placePoints(x, y)", FLUXES)

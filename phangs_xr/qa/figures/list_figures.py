@@ -67,7 +67,7 @@ PICTURES = (
         "fluxes",
         "Nebula fluxes",
         lambda tree, found: plot_linked(tree, found.nebulae, numbers=found.numbers),
-        "HST and anchored HST fluxes of every nebula against MUSE's, their ratio against flux "
+        "HST's fluxes of every nebula, map by map, against MUSE's, their ratio against flux "
         "and on the sky. Select points in one panel: the others follow. Grey nebulae are "
         "partly covered.",
         {
@@ -89,7 +89,7 @@ PICTURES = (
         "gallery",
         "Most discrepant nebulae",
         lambda tree, found: plot_gallery(tree, found.nebulae),
-        "The nebulae, covered by both, whose anchored HST and MUSE fluxes differ most.",
+        "The nebulae, covered by both, whose HST and MUSE fluxes differ most.",
     ),
     Picture(
         "histogram2d",

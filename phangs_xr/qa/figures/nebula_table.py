@@ -23,7 +23,7 @@ NAMES = {
     "hst_contsub": "HST with [NII]",
     "hst_ha": "HST",
     "halpha_hst": "HST alone",
-    "halpha_joint": "joint HST and MUSE",
+    "halpha_joint": "joint",
 }
 
 CLASSES = ("HII_class_v3", "HII_class_v2", "HII_class")

@@ -112,13 +112,11 @@ def list_findings(
     else:
         text = "This field has no MUSE map: nothing is anchored, and nothing is compared."
         found.append(Finding("no_muse", "warning", text))
-    advice = get_recipe_of(field).advice
-    found.append(Finding("use", "note", advice, figure="maps"))
     found += _list_assumptions(field)
+    first = [Finding("use", "note", get_recipe_of(field).advice, figure="maps")]
     if all(one.severity == "note" for one in found):
-        text = "Nothing wrong was found."
-        found.append(Finding("nothing_wrong", "note", text))
-    return sorted(found, key=lambda one: ORDER.index(one.severity))
+        first.insert(0, Finding("nothing_wrong", "note", "Nothing wrong was found."))
+    return sorted([*first, *found], key=lambda one: ORDER.index(one.severity))
 
 
 def _judge_steps(field: xr.DataTree) -> Iterator[Finding]:

@@ -84,3 +84,12 @@ def test_every_graph_is_measured(tmp_path, monkeypatch):
     found = json.loads((tmp_path / "graphs.json").read_text())
     assert list(found) == STEPS
     assert all(seconds > 0 and tasks > 1 for seconds, tasks in found.values())
+
+
+@pytest.mark.slow
+def test_table_of_recipes_compares_all(tmp_path):
+    done = run_benchmarks("--sizes", 300, "--only", "recipes", "--data", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^barnes2023 +\d\S* +1 +\d+$", done.stdout, re.MULTILINE)
+    for name in ("chandar2025", "default"):
+        assert re.search(rf"^{name} +\d\S* +\d\S* +\d+$", done.stdout, re.MULTILINE)

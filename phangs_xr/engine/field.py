@@ -197,7 +197,7 @@ def _read_catalogue(config: Config) -> xr.Dataset | None:
     given = config.inputs.given.get("nebula_catalogue")
     if given is None:
         return None
-    return read_catalogue(given.path, config.galaxy, hdu=1 if given.hdu is None else given.hdu)
+    return read_catalogue(given.path, config.galaxy, hdu=given.hdu)
 
 
 def open_field(config: Config | str | Path) -> xr.DataTree:

@@ -53,7 +53,9 @@ def normalise_galaxy(name: str | bytes) -> str:
     return re.sub(r"([0-9]) (?=[0-9])", r"\1-", " ".join(parts)).replace(" ", "")
 
 
-def read_catalogue(path: str | os.PathLike[str], galaxy: str, *, hdu: int | str = 1) -> xr.Dataset:
+def read_catalogue(
+    path: str | os.PathLike[str], galaxy: str, *, hdu: int | str | None = None
+) -> xr.Dataset:
     """Read one galaxy's rows of a nebula catalogue.
 
     Parameters
@@ -65,7 +67,7 @@ def read_catalogue(path: str | os.PathLike[str], galaxy: str, *, hdu: int | str 
     galaxy
         The galaxy's name in any spelling, see `normalise_galaxy`.
     hdu
-        Where the table is in a FITS file, by number or name.
+        Where the table is in a FITS file, by number or name; the first extension if None.
 
     Returns
     -------
@@ -77,8 +79,8 @@ def read_catalogue(path: str | os.PathLike[str], galaxy: str, *, hdu: int | str 
     Raises
     ------
     InputError
-        If there is no such file or table, a column is missing, no row is of the galaxy, or two
-        rows have one region_ID.
+        If there is no such file or table, an HDU is named of a file that has none, a column is
+        missing, no row is of the galaxy, or two rows have one region_ID.
     """
     path = Path(path)
     table = _read_table(path, hdu)
@@ -121,14 +123,19 @@ def _drop_nameless(table: Table, identity: str, path: Path) -> Table:
     return table[known]
 
 
-def _read_table(path: Path, hdu: int | str) -> Table:
+def _read_table(path: Path, hdu: int | str | None) -> Table:
     if not os.path.isfile(path):  # which, unlike `Path.is_file`, takes any name
         raise InputError(f"expected a nebula catalogue, found no file {path}: check the path")
     # Units that astropy cannot read are left out below; nothing else it warns of matters.
     if _is_fits(path):
         check_fits(path)
-        with refuse_damaged(f"a table in HDU {hdu!r} of {path}"), silence_astropy():
-            return _read_fits_table(path, hdu)
+        number = 1 if hdu is None else hdu
+        with refuse_damaged(f"a table in HDU {number!r} of {path}"), silence_astropy():
+            return _read_fits_table(path, number)
+    if hdu is not None:
+        raise InputError(
+            f"expected a FITS table with HDU {hdu!r}, found no FITS file in {path}: leave hdu out"
+        )
     with refuse_damaged(f"a nebula catalogue in {path}"), silence_astropy():
         return _read_other_table(path)
 

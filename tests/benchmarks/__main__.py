@@ -14,7 +14,8 @@ from tests.benchmarks.cases import Case, Runs, Yardstick
 from tests.benchmarks.commands import Usage, run_cli, run_python, sum_passes
 from tests.benchmarks.tables import Cell, divide, print_table
 
-NAMES = ("speed", "steps", "memory", "processes", "report", "graph")
+NAMES = ("speed", "steps", "memory", "recipes", "processes", "report", "graph")
+RECIPES = ("barnes2023", "chandar2025", "default")
 PACKAGES = ("phangs_xr", "numpy", "dask", "xarray", "zarr", "astropy", "photutils", "reproject")
 OTHERS = ("sum_nebulae", "write", "write_nocosmic")
 SPEED_COLUMNS = (
@@ -140,6 +141,20 @@ def print_memory(cases: Sequence[Case], usages: Sequence[Usage]) -> None:
     )
 
 
+def print_recipes(case: Case) -> None:
+    """Compare the recipes, each run twice in turn; the faster run counts."""
+    spent = zip(*(case.run_recipes(RECIPES) for _ in range(2)), strict=True)
+    best = [min(runs, key=lambda one: one.seconds) for runs in spent]
+    print_table(
+        f"recipes, {case.size}² pixels: at most 2 times barnes2023, peak at most 1000 MB",
+        ("", "run s", "of barnes2023", "peak MB"),
+        [
+            (name, one.seconds, one.seconds / best[0].seconds, one.peak)
+            for name, one in zip(RECIPES, best, strict=True)
+        ],
+    )
+
+
 def print_processes(case: Case) -> None:
     """Compare one worker process with two, and say what two cores give to such work at best."""
     measured = {workers: case.run_workers(workers) for workers in (1, 2)}
@@ -178,8 +193,10 @@ def print_all(sizes: Sequence[int], only: Sequence[str], data: Path) -> None:
     cases = [Case(size, data) for size in sizes]
     usages = []
     for case in cases:
-        if set(only) - {"graph"}:
+        if set(only) - {"graph", "recipes"}:
             case.prepare()
+        if "recipes" in only:
+            print_recipes(case)
         if NEEDS_RUN & set(only):
             usages.append(measure_case(case, only))
     if "memory" in only:

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,6 +100,16 @@ class Case:
             run = run_cli("run", config, "--out", out, *THREADS)
             qa = run_cli("qa", out, "--no-report", *THREADS)
             yield out, Runs(run, qa, at_once)
+
+    def run_recipes(self, recipes: Sequence[str]) -> list[Usage]:
+        """Run each recipe on a galaxy as hard as real ones."""
+        directory = self.data / f"real{self.size}"
+        run_python("tests.benchmarks.prepare", self.size, directory, "real")
+        spent = []
+        for recipe in recipes:
+            with fresh_directory(self.data / f"out{self.size}") as out:
+                spent.append(run_cli("run", directory / f"{recipe}.toml", "--out", out, *THREADS))
+        return spent
 
     def run_workers(self, workers: int) -> tuple[float, float]:
         """Return the seconds of the command on local processes, and of the run on ready ones."""

@@ -246,3 +246,9 @@ def test_images_are_no_table(tmp_path):
         InputError, match=r"one dimension for t\.csv, found dimensions \('y', 'x'\)"
     ):
         write_table(xr.Dataset({"image": (("y", "x"), np.zeros((2, 2)))}), tmp_path / "t.csv")
+
+
+def test_hdu_of_a_table_that_is_no_fits_is_refused(table, tmp_path):
+    path = write_table(table, tmp_path / "nebulae.ecsv")
+    with pytest.raises(InputError, match=r"with HDU 2, found no FITS file .*: leave hdu out"):
+        read_catalogue(path, "ngc0628", hdu=2)

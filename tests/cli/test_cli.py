@@ -21,9 +21,10 @@ from tests.configs import write_config
 @pytest.mark.slow
 def test_demo__ends_with_a_report(tmp_path, capsys):
     assert call("demo", tmp_path / "out", "--size", 400, "--quiet") == 0
-    *said, last = capsys.readouterr().out.splitlines()
-    assert any(re.match(r"anchored / MUSE: median (0\.9|1\.0)", line) for line in said)
-    report = Path(last.removeprefix("report: "))
+    *said, drawn, last = capsys.readouterr().out.splitlines()
+    assert any(re.match(r"halpha_joint / MUSE: median (0\.9|1\.[01])", line) for line in said)
+    assert re.match(r"halpha_joint / truth: median (0\.9|1\.0)\d+, scatter 0\.0", last)
+    report = Path(drawn.removeprefix("report: "))
     assert report == tmp_path / "out/ngc0628/f555w_f814w/qa/report.html"
     page = report.read_text()
     assert page.rstrip().endswith("</html>")

@@ -203,8 +203,19 @@ def convolve_known(
     kernel = make_kernel(sigma, density, muse_noise**2, excess, reach)
     known = np.isfinite(residual)
     values = known.astype(np.float64) if share else np.where(known, residual, 0.0)
-    total = scipy.signal.fftconvolve(values, kernel, mode="same")
+    total = _convolve(values, kernel)
     return np.clip(total / kernel.sum(), 0, 1) if share else np.asarray(total)
+
+
+def _convolve(image: NDArray[np.float64], kernel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the convolution with a kernel of odd sides, of the image's shape."""
+    sides = [one + other - 1 for one, other in zip(image.shape, kernel.shape, strict=True)]
+    shape = [scipy.fft.next_fast_len(side, real=True) for side in sides]
+    # `scipy.signal` does the same, and takes more than a second to import.
+    product = scipy.fft.rfft2(image, shape) * scipy.fft.rfft2(kernel, shape)
+    whole = scipy.fft.irfft2(product, shape)
+    top, left = (side // 2 for side in kernel.shape)
+    return np.asarray(whole[top : top + image.shape[0], left : left + image.shape[1]])
 
 
 def find_density(hst_noise: Any, ratio: Any, area: float) -> Any:

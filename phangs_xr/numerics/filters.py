@@ -98,29 +98,37 @@ def smooth_widely(
     Image
         Where no pixel is within reach, NaN.
     """
-    before = [start % BLOCK_SIDE for start in origin]
-    after = [-(size + first) % BLOCK_SIDE for size, first in zip(image.shape, before, strict=True)]
+    side = BLOCK_SIDE
+    before = [start % side for start in origin]
+    after = [-(size + first) % side for size, first in zip(image.shape, before, strict=True)]
     padded = np.pad(image, list(zip(before, after, strict=True)), constant_values=np.nan)
-    rows, columns = (size // BLOCK_SIDE for size in padded.shape)
-    blocks = padded.reshape(rows, BLOCK_SIDE, columns, BLOCK_SIDE)
-    known = np.isfinite(blocks)
-    count = known.sum(axis=(1, 3))
-    total = np.where(known, blocks, 0).sum(axis=(1, 3), dtype=np.float64)
-    means = np.full((rows, columns), np.nan)
+    known = np.isfinite(padded)
+    count = _sum_blocks(known.astype(np.float32), side)
+    total = _sum_blocks(np.where(known, padded, 0), side)
+    means = np.full_like(total, np.nan)
     np.divide(total, count, out=means, where=count > 0)
-    start = tuple(
-        (place - first) // BLOCK_SIDE for place, first in zip(origin, before, strict=True)
-    )
-    radius = int(np.ceil(reach * sigma / BLOCK_SIDE))
-    smooth: Image = smooth_gaussian(means, sigma / BLOCK_SIDE, radius, (start[0], start[1]))
+    start = tuple((place - first) // side for place, first in zip(origin, before, strict=True))
+    radius = int(np.ceil(reach * sigma / side))
+    smooth: Image = smooth_gaussian(means, sigma / side, radius, (start[0], start[1]))
     for axis, first in enumerate(before):
-        smooth = _spread_blocks(smooth, first, image.shape[axis], axis)
+        smooth = _spread_blocks(smooth, side, first, image.shape[axis], axis)
     return smooth.astype(image.dtype, copy=False)
 
 
-def _spread_blocks(means: Image, first: int, size: int, axis: int) -> Image:
+def _sum_blocks(image: Image, side: int) -> Image:
+    """Return the sums over square blocks; by slices, several times as fast as over short axes."""
+    tall = image[::side].copy()
+    for start in range(1, side):
+        tall += image[start::side]
+    total = tall[:, ::side].copy()
+    for start in range(1, side):
+        total += tall[:, start::side]
+    return total
+
+
+def _spread_blocks(means: Image, side: int, first: int, size: int, axis: int) -> Image:
     """Return values at pixels, linear between the centres of blocks, constant beyond the last."""
-    places = (np.arange(first, first + size) - (BLOCK_SIDE - 1) / 2) / BLOCK_SIDE
+    places = (np.arange(first, first + size) - (side - 1) / 2) / side
     places = np.clip(places, 0, means.shape[axis] - 1)
     low = np.minimum(places.astype(np.intp), max(means.shape[axis] - 2, 0))
     high = np.minimum(low + 1, means.shape[axis] - 1)

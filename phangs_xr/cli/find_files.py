@@ -136,7 +136,7 @@ def write_config(galaxy: str, found: dict[str, Path], base: Path, recipe: str) -
         _write_input("continuum1", found, base, "broad band, bluewards as a rule"),
         _write_input("continuum2", found, base, "second broad band (optional)"),
         *_write_weights(found, base, recipe),
-        _write_input("muse", found, base, "MAPS file; extension HA6562_FLUX is used"),
+        _write_input("muse", found, base, "MAPS file; HA6562_FLUX is used, and other lines"),
         *_write_synthetic(found, base, recipe),
         _write_input("nebula_mask", found, base, "optional, for the comparison of fluxes"),
         _write_input("nebula_catalogue", found, base, "optional, for the comparison of fluxes"),
@@ -187,7 +187,8 @@ def _write_synthetic(found: dict[str, Path], base: Path, recipe: str) -> list[st
     if recipe == "barnes2023":
         return []
     comment = "the band as MUSE's spectra give it (optional)"
-    return [_write_input(f"muse_{band}", found, base, comment) for band in BANDS]
+    bands = [_write_input(f"muse_{band}", found, base, comment) for band in BANDS]
+    return [*bands, '# muse_cube = "..."    # or the cube that these are then folded from']
 
 
 def _write_input(name: str, found: dict[str, Path], base: Path, comment: str) -> str:

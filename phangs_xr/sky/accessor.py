@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -21,6 +21,9 @@ from xarray.indexes import CoordinateTransform, CoordinateTransformIndex
 from phangs_xr.errors import InputError
 from phangs_xr.sky.grid import Grid, get_grid
 from phangs_xr.sky.wcs import format_wcs, get_astropy_frame, strip_header
+
+if TYPE_CHECKING:
+    from astropy.nddata import CCDData
 
 
 @xr.register_dataarray_accessor("sky")
@@ -105,6 +108,16 @@ class SkyAccessor:
         """
         rows, cols = locate_cutout(self.grid, center, size)
         return self._image.isel(y=rows, x=cols)
+
+    def to_ccddata(self, error: xr.DataArray | None = None) -> "CCDData":
+        """Return an image, with its error, as astropy's CCDData; see `make_ccddata`."""
+        # What most never need takes long to import.
+        from phangs_xr.sky.ccddata import make_ccddata
+
+        if isinstance(self._image, xr.Dataset):
+            message = "expected an image for CCDData, found a dataset: choose one of its images"
+            raise InputError(message)
+        return make_ccddata(self._image, error)
 
     def with_coords(self) -> Any:
         """Add the coordinates `ra` and `dec` [deg], computed where they are looked at.

@@ -230,9 +230,9 @@ class Recipe:
     fits: tuple[str, ...]
     compared: tuple[str, ...]
     best: str
-    advice: str = ""
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     products: tuple[str, ...] | None = None
+    advice: str = ""
 
     def __post_init__(self) -> None:
         """Refuse steps that do not fit together: that is the recipe's fault, not a user's."""

@@ -182,7 +182,7 @@ def test_run__qa_draws_the_report_of_each_field(small, tmp_path, capsys, monkeyp
     assert "bare: no nebulae are measured without nebula_mask: give it in [inputs]" in found.out
     assert re.search(r"^MUSE lies 0\.\d+ \+- ", found.out, re.MULTILINE)
     page = (tmp_path / "bare/f555w_f814w/qa/report.html").read_text()
-    assert "This field has no nebula mask" in page
+    assert "Without nebula_mask, nebulae are not compared" in page
     assert "MUSE lies" in page
 
 

@@ -18,6 +18,9 @@ Image = NDArray[np.floating]
 SEARCH = 3.0
 """How far apart the maps may be to be found [arcsec]."""
 
+LARGEST_SHIFT = 16
+"""The same of spaxels of 0.2 arcsec, rounded up: the pixels to have at hand for it."""
+
 SMOOTH_SIGMA = 2.0
 """Structure larger than this is taken out before the maps are compared [arcsec]."""
 

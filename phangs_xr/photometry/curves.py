@@ -21,6 +21,8 @@ from phangs_xr.errors import InputError
 LIGHT_SPEED = 299792.458
 """[km/s]"""
 
+ANGSTROM_PER_KM = 1e13
+
 HST_AREA = 45238.93416
 """Light-collecting area of HST [cm²] (synphot's `primary_area`)."""
 

@@ -9,6 +9,9 @@ from astropy import units as u
 
 from phangs_xr.schema import COUNT_RATES
 
+JANSKY_CGS = 1e-23
+"""A jansky [erg/s/cm²/Hz]."""
+
 _PER_PIXEL = re.compile(
     r"[*/ ]*(/\s*(spaxel|pixel|pix)\b|\b(spaxel|pixel|pix)\s*(\*\*|\^)?\s*-1)", re.I
 )

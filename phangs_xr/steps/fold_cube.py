@@ -18,16 +18,12 @@ from numpy.typing import NDArray
 from phangs_xr.errors import InputError
 from phangs_xr.numerics.lazy import map_pixels, sum_planes
 from phangs_xr.photometry.choose_curve import describe_curve, find_curve
-from phangs_xr.photometry.curves import LIGHT_SPEED, Curve
+from phangs_xr.photometry.curves import ANGSTROM_PER_KM, LIGHT_SPEED, Curve
 from phangs_xr.photometry.labels import label_product
+from phangs_xr.photometry.units import JANSKY_CGS
 from phangs_xr.schema import BANDS, FLUX_DENSITY, FLUX_SCALE
 
 Values = NDArray[np.float64]
-
-JANSKY_CGS = 1e-23
-"""[erg/s/cm²/Hz]"""
-
-ANGSTROM_PER_KM = 1e13
 
 LEAST = 0.5
 """Share of what the cube covers of a band that a spaxel must have."""

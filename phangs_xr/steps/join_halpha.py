@@ -13,15 +13,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from phangs_xr.numerics.find_shift import LARGEST_SHIFT
 from phangs_xr.numerics.lazy import map_pixels, map_tiles
 from phangs_xr.numerics.resampling import SPLINE_PAD, sample_shifted
 from phangs_xr.photometry.labels import keep_curve, label_product, require_products
 from phangs_xr.sky import get_grid
 
 Image = NDArray[np.floating]
-
-LARGEST_SHIFT = 16
-"""Of MUSE against HST [spaxel]: what the search can find."""
 
 MARGIN = SPLINE_PAD + LARGEST_SHIFT
 """Spaxels needed around those that HST's pixels fall on."""

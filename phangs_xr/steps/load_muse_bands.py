@@ -12,17 +12,13 @@ from numpy.typing import NDArray
 from phangs_xr.errors import InputError
 from phangs_xr.numerics.lazy import map_pixels
 from phangs_xr.photometry.choose_curve import describe_curve, name_curve
-from phangs_xr.photometry.curves import LIGHT_SPEED
+from phangs_xr.photometry.curves import ANGSTROM_PER_KM, LIGHT_SPEED
 from phangs_xr.photometry.labels import label_product
+from phangs_xr.photometry.units import JANSKY_CGS
 from phangs_xr.schema import BANDS, FLUX_SCALE, JANSKY
 from phangs_xr.sky import require_one_grid
 
 Image = NDArray[np.floating]
-
-JANSKY_CGS = 1e-23
-"""[erg/s/cm²/Hz]"""
-
-ANGSTROM_PER_KM = 1e13
 
 
 @dataclass(frozen=True)

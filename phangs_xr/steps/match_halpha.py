@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
 from phangs_xr.numerics.filters import FWHM_TO_SIGMA, smooth_gaussian
+from phangs_xr.numerics.find_shift import LARGEST_SHIFT
 from phangs_xr.numerics.lazy import label_number, map_pixels, map_tiles, reduce_images
 from phangs_xr.numerics.resampling import PAD, resample_window
 from phangs_xr.numerics.statistics import AskDistribution, Quantile
@@ -28,9 +29,6 @@ Image = NDArray[np.floating]
 
 REACH = 5.0
 """Kernel half-width [σ], as in `smooth_hst`."""
-
-LARGEST_SHIFT = 16
-"""Of MUSE against HST [spaxel]: what the search can find."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from phangs_xr.errors import InputError, require_between
 from phangs_xr.numerics.collect import CollectImages
 from phangs_xr.numerics.filters import BLOCK_SIDE, smooth_gaussian, smooth_widely
+from phangs_xr.numerics.find_shift import LARGEST_SHIFT
 from phangs_xr.numerics.fit_continuum import (
     MuseView,
     evaluate_quotient,
@@ -50,9 +51,6 @@ NAMES = (
     *(f"muse_{band}_flux" for band in BANDS[1:]),
     "star_mask",
 )
-
-LARGEST_SHIFT = 16
-"""Of MUSE against HST [spaxel]: what the search can find."""
 
 MARGIN = PAD + LARGEST_SHIFT
 """Spaxels needed around those that HST's pixels fall on."""
@@ -144,7 +142,7 @@ def check_inputs(options: SolveHalpha, images: Mapping[str, xr.DataArray]) -> It
     yield (
         f"no MUSE map: [NII]6583 is taken as {options.nii_ratio:g} of H-alpha everywhere, the "
         f"continuum as it is interpolated, to {options.continuum_error:.0%}, the sky as the median "
-        f"away from sources: all fluxes share an error of some 20 %"
+        f"away from sources: all fluxes share an error of tens of per cent"
     )
 
 

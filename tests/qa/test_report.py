@@ -149,7 +149,5 @@ def test_a_report_needs_the_halpha_map(tmp_path):
     assert not (tmp_path / "qa").exists()
 
 
-def test_the_page_begins_with_what_to_use(page, checked):
-    advice = checked[0].attrs["recipe"]
-    assert advice == "barnes2023"
+def test_the_page_begins_with_what_to_use(page):
     assert any("anchored keeps MUSE's fluxes" in text for text in page.texts)

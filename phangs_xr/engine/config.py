@@ -10,13 +10,14 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Field,
     TypeAdapter,
     ValidationError,
     create_model,
@@ -159,6 +160,8 @@ class Config:
         What is written.
     path
         Where the configuration was read from, for messages.
+    distance
+        Of the galaxy [Mpc], for lengths in figures; None if it is not known.
     """
 
     galaxy: str
@@ -167,6 +170,7 @@ class Config:
     options: Mapping[str, Any] = field(default_factory=dict)
     output: Output = field(default_factory=Output)
     path: Path | None = None
+    distance: float | None = None
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -200,6 +204,7 @@ class _Document(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     galaxy: str
+    distance: Annotated[float, Field(gt=0, lt=_LARGEST)] | None = None
     recipe: str = "barnes2023"
     inputs: _NamedInputs  # type: ignore[valid-type]  # made of data
     output: Output = Output()
@@ -274,6 +279,7 @@ def make_config(content: Mapping[str, Any], path: Path | None = None) -> Config:
         options=options,
         output=_place_store(document.output, base, where),
         path=path,
+        distance=document.distance,
     )
 
 

@@ -133,6 +133,7 @@ def _write_head(ready: Field) -> None:
     inputs = {name: one for name, one in before.get("inputs", {}).items() if name in used}
     ready.store.write_attrs(
         galaxy=ready.config.galaxy,
+        distance=ready.config.distance,
         recipe=ready.config.recipe,
         versions={
             "phangs_xr": VERSION,

@@ -23,9 +23,9 @@ from astropy.visualization import (
 from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError
+from phangs_xr.qa.figures.draw_map import draw_line
 from phangs_xr.qa.figures.format_numbers import format_number
 from phangs_xr.qa.figures.gallery import COUNT, plot_gallery
-from phangs_xr.qa.figures.maps import draw_line
 from phangs_xr.qa.figures.nebula_fluxes import draw_fluxes, find_flux_limits, plot_ratio_by_flux
 from phangs_xr.qa.figures.nebula_table import tabulate_nebulae
 from phangs_xr.qa.figures.sky_axes import OffsetPlane, place_on_sky

@@ -115,7 +115,8 @@ def _check(
         store.summarize()
         write_table(nebulae, out / "nebulae.ecsv")
         lines = [*_list_fluxes(numbers["fluxes"]), *lines, f"nebulae: {out / 'nebulae.ecsv'}"]
-    findings = list_findings(field, nebulae, numbers.get("fluxes", {}), numbers.get("shift"), noise)
+    fluxes, shift = numbers.get("fluxes", {}), numbers.get("shift")
+    findings = list_findings(field, nebulae, fluxes, shift, noise, overview)
     numbers["findings"] = [asdict(one) for one in findings]
     lines.append(f"numbers: {write_numbers(numbers, out / 'numbers.json')}")
     lines.insert(0, f"{field.attrs['galaxy']}: {counted}")

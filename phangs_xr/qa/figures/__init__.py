@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from phangs_xr.qa.figures.cosmic_rays import plot_cosmic_rays
+    from phangs_xr.qa.figures.derived_maps import plot_derived_maps
     from phangs_xr.qa.figures.gallery import plot_gallery
     from phangs_xr.qa.figures.line_fits import plot_backgrounds, plot_histogram2d, plot_nii
     from phangs_xr.qa.figures.maps import plot_maps
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
         plot_ratio_on_sky,
     )
     from phangs_xr.qa.figures.pixels import plot_pixel_histograms
+    from phangs_xr.qa.figures.pulls import plot_pulls
     from phangs_xr.qa.measure.overviews import reduce_field
 
 __all__ = [
     "plot_backgrounds",
     "plot_cosmic_rays",
+    "plot_derived_maps",
     "plot_fluxes",
     "plot_gallery",
     "plot_histogram2d",
@@ -31,6 +34,7 @@ __all__ = [
     "plot_maps",
     "plot_nii",
     "plot_pixel_histograms",
+    "plot_pulls",
     "plot_ratio_by_flux",
     "plot_ratio_on_sky",
     "reduce_field",
@@ -38,12 +42,14 @@ __all__ = [
 
 _HOMES = {
     "plot_cosmic_rays": "figures.cosmic_rays",
+    "plot_derived_maps": "figures.derived_maps",
     "plot_gallery": "figures.gallery",
     "plot_maps": "figures.maps",
     "plot_backgrounds": "figures.line_fits",
     "plot_histogram2d": "figures.line_fits",
     "plot_nii": "figures.line_fits",
     "plot_pixel_histograms": "figures.pixels",
+    "plot_pulls": "figures.pulls",
     "reduce_field": "measure.overviews",
 }
 

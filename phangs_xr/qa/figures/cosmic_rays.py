@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from phangs_xr.qa.figures.draw_map import draw_compass, draw_image, draw_line, draw_scale_bar
 from phangs_xr.qa.figures.hooks_matplotlib import hide_labels
-from phangs_xr.qa.figures.maps import draw_image, draw_line, draw_scale_bar
 from phangs_xr.qa.figures.sky_axes import Axes, choose_plane, place_on_sky
 from phangs_xr.qa.figures.stretch import choose_stretch
 from phangs_xr.qa.figures.style import (
@@ -21,7 +21,7 @@ from phangs_xr.qa.figures.style import (
     frame,
     style,
 )
-from phangs_xr.qa.measure.products import find_product, get_node
+from phangs_xr.qa.measure.products import find_distance, find_product, get_node
 from phangs_xr.qa.measure.trace_outlines import trace_nebula
 from phangs_xr.sky.grid import get_grid
 
@@ -63,9 +63,9 @@ def plot_cosmic_rays(
     positions = (xy[:, ::-1] - [grid.y0, grid.x0]) / [grid.dy, grid.dx]
     rows, columns, number = choose_crowded_window(positions, grid.shape, COSMIC_SIDE)
     before, after, mask = (image.isel(y=rows, x=columns).load() for image in images)
-    plane = choose_plane(get_grid(before), axes)
+    plane = choose_plane(get_grid(before), axes, find_distance(field))
     stretch = choose_stretch(after.values)
-    marks = draw_scale_bar(plane)
+    marks = [*draw_scale_bar(plane), *draw_compass(plane)]
     ra, dec = trace_nebula(mask > 0, True)
     if ra.size:
         marks.append(draw_line(plane, *place_on_sky(plane, ra, dec)))

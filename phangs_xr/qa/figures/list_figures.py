@@ -9,6 +9,7 @@ from typing import Any
 import xarray as xr
 
 from phangs_xr.qa.figures.cosmic_rays import plot_cosmic_rays
+from phangs_xr.qa.figures.derived_maps import plot_derived_maps
 from phangs_xr.qa.figures.gallery import plot_gallery
 from phangs_xr.qa.figures.line_fits import plot_backgrounds, plot_histogram2d, plot_nii
 from phangs_xr.qa.figures.maps import plot_maps
@@ -19,6 +20,7 @@ from phangs_xr.qa.figures.nebula_fluxes import (
     plot_ratio_on_sky,
 )
 from phangs_xr.qa.figures.pixels import plot_pixel_histograms
+from phangs_xr.qa.figures.pulls import plot_pulls
 from phangs_xr.qa.measure.measurements import Measured
 from phangs_xr.qa.measure.products import get_recipe_of
 
@@ -84,6 +86,34 @@ PICTURES = (
         "colours, then each in its own. The panels pan together. Values are means over blocks "
         "of {factor} × {factor} HST pixels.",
         {"maps": lambda tree, found: plot_maps(tree, axes="sky", overview=found.overview)},
+    ),
+    Picture(
+        "pulls",
+        "Do the errors hold?",
+        lambda tree, found: plot_pulls(tree, found.nebulae, overview=found.overview),
+        "HST's map, alone, against MUSE's at MUSE's resolution, in the errors that both state: if "
+        "they hold, all follow the Gaussian, and the map of spaxels shows noise alone. A pull that "
+        "follows spiral arms or nebulae is a residual that the errors do not know.",
+        {
+            "pulls": lambda tree, found: plot_pulls(
+                tree, found.nebulae, axes="sky", overview=found.overview
+            )
+        },
+        step="match_halpha",
+    ),
+    Picture(
+        "derived",
+        "How certain, and what of",
+        lambda tree, found: plot_derived_maps(tree, overview=found.overview),
+        "Flux over the error of a pixel; equivalent width where the continuum is above three "
+        "errors; what the narrow band sees of the lines, by MUSE's velocities and [NII]; and the "
+        "part that MUSE has in the map. Means over blocks of {factor} × {factor} HST pixels.",
+        {
+            "derived": lambda tree, found: plot_derived_maps(
+                tree, axes="sky", overview=found.overview
+            )
+        },
+        step="estimate_errors",
     ),
     Picture(
         "gallery",

@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import holoviews as hv
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
-from phangs_xr.qa.figures.hooks_bokeh import show_values
-from phangs_xr.qa.figures.hooks_matplotlib import hide_labels
-from phangs_xr.qa.figures.sky_axes import Axes, Plane, choose_plane, place_on_sky
-from phangs_xr.qa.figures.stretch import Stretch, choose_stretch
-from phangs_xr.qa.figures.style import (
-    FLUX_MAP,
-    FLUX_UNIT,
-    OUTLINE,
-    RATIO_MAP,
-    SKY_COLOUR,
-    STAR_OUTLINE,
-    Paper,
-    add_hooks,
-    arrange,
-    choose_ratio_limit,
-    choose_round,
-    draw_bar,
-    frame,
-    style,
-    thin_out,
-    tick_ratios,
+from phangs_xr.qa.figures.draw_map import (
+    arrange_maps,
+    draw_image,
+    draw_marks,
+    draw_values,
+    frame_map,
 )
+from phangs_xr.qa.figures.sky_axes import Axes, Plane, choose_plane
+from phangs_xr.qa.figures.stretch import choose_stretch
+from phangs_xr.qa.figures.style import RATIO_MAP, choose_ratio_limit, tick_ratios
 from phangs_xr.qa.measure.overviews import MAPPED, Overview, reduce_field
-from phangs_xr.qa.measure.products import find_number
+from phangs_xr.qa.measure.products import find_distance, find_number
 
 TITLES = {
     "musehalpha_regrid": "MUSE",
@@ -44,16 +30,6 @@ TITLES = {
     "halpha_hst": "HST alone",
     "halpha_joint": "HST and MUSE joint",
 }
-
-MASKS = {
-    "nebula_mask": ("nebulae", OUTLINE),
-    "star_mask": ("stars", STAR_OUTLINE),
-}
-"""How the outlines of each mask are named and coloured."""
-
-_PANEL = 250
-_WIDTH = 3.0
-"""Of a panel on paper [inch]."""
 
 
 def plot_maps(
@@ -89,8 +65,8 @@ def plot_maps(
         If the field has no HST map that its recipe compares.
     """
     overview = reduce_field(field) if overview is None else overview
-    plane = choose_plane(overview.grid, axes)
-    marks = [*_draw_outlines(overview, plane), *draw_scale_bar(plane)]
+    plane = choose_plane(overview.grid, axes, find_distance(field))
+    marks = draw_marks(overview, plane)
     names = [name for name in MAPPED if name in overview.images]
     matched = choose_stretch(overview.images[names[0]].values)
     own = {name: choose_stretch(overview.images[name].values) for name in names}
@@ -99,9 +75,9 @@ def plot_maps(
     if "musehalpha_regrid" not in names:
         del scales["MUSE's colours"]
     panels = []
-    for number, (note, stretches) in enumerate(scales.items(), 1):
-        row = [
-            _frame_map(
+    for note, stretches in scales.items():
+        panels += [
+            frame_map(
                 plane,
                 [draw_image(plane, overview.images[name], stretch), *marks],
                 f"{TITLES[name]}, {note}",
@@ -111,13 +87,8 @@ def plot_maps(
         ]
         if ratio is not None:
             centre = 1.0 if note.startswith("MUSE") else float(np.nanmedian(ratio))
-            row.append(_draw_ratio(plane, ratio, centre, marks))
-        for column, panel in enumerate(row):
-            hide = partial(hide_labels, rows=column > 0, columns=number < len(scales))
-            panels.append(add_hooks(panel, hide))
-    ny, nx = plane.grid.shape
-    paper = Paper(_WIDTH, _WIDTH * ny / nx, left=0.2, right=0.9, bottom=0.5, margin=0.9)
-    return arrange(panels, len(panels) // len(scales), paper)
+            panels.append(_draw_ratio(plane, ratio, centre, marks))
+    return arrange_maps(plane, panels, len(panels) // len(scales))
 
 
 def find_ratio(field: xr.DataTree, overview: Overview) -> xr.DataArray | None:
@@ -135,99 +106,16 @@ def find_ratio(field: xr.DataTree, overview: Overview) -> xr.DataArray | None:
     return ratio if ratio.notnull().any() else None
 
 
-def draw_image(plane: Plane, image: xr.DataArray, stretch: Stretch) -> Any:
-    """Draw an image of flux per HST pixel, reduced to what can be drawn, with its colour bar."""
-    value = hv.Dimension("stretched", label="Hα flux")
-    picture = plane.draw(image, stretch.apply(image.values), value)
-    bar = draw_bar(f"{FLUX_UNIT} per HST pixel", stretch.ticks)
-    hooks = [*bar["bokeh"]["hooks"], partial(show_values, stretch=stretch, title="flux")]
-    return style(
-        picture,
-        cmap=FLUX_MAP,
-        clim=stretch.limits,
-        bokeh={**bar["bokeh"], "tools": ["hover"], "hooks": hooks},
-        mpl={**plane.mpl, **bar["mpl"]},
-    )
-
-
 def _draw_ratio(plane: Plane, ratio: xr.DataArray, centre: float, marks: list[Any]) -> hv.Overlay:
-    value = hv.Dimension("ratio", label="MUSE / smoothed HST")
     limit = choose_ratio_limit(ratio.values / centre)
-    bar = draw_bar("MUSE / (smoothed HST + offset)", tick_ratios(limit, centre))
-    picture = style(
-        plane.draw(ratio, ratio.values, value),
+    picture = draw_values(
+        plane,
+        ratio,
+        "MUSE / (smoothed HST + offset)",
         cmap=RATIO_MAP,
-        clim=(centre / limit, centre * limit),
-        cnorm="log",
-        bokeh={"tools": ["hover"], **bar["bokeh"]},
-        mpl={**plane.mpl, **bar["mpl"]},
+        limits=(centre / limit, centre * limit),
+        ticks=[place for place, _ in tick_ratios(limit, centre)],
+        log=True,
     )
     about = "1" if centre == 1.0 else "its median"
-    return _frame_map(plane, [picture, *marks], f"MUSE / HST, about {about}")
-
-
-def _frame_map(plane: Plane, layers: list[Any], title: str, legend: bool = False) -> hv.Overlay:
-    return frame(
-        hv.Overlay(layers),
-        title=title,
-        bgcolor=SKY_COLOUR,
-        show_legend=legend,
-        legend_position="top_right",
-        bokeh={**plane.bokeh, "frame_width": _PANEL, "frame_height": _PANEL},
-        mpl=plane.mpl,
-    )
-
-
-def _draw_outlines(overview: Overview, plane: Plane) -> list[hv.Curve]:
-    lines = []
-    nowhere = np.array([np.nan])
-    for name, (ra, dec) in overview.outlines.items():
-        if ra.size:
-            label, colour = MASKS[name]
-            lines.append(draw_line(plane, *place_on_sky(plane, ra, dec), colour))
-            # Of thousands of outlines each is too thin to stand in the legend.
-            lines.append(style(draw_line(plane, nowhere, nowhere, colour, label), width=(2, 2)))
-    return lines
-
-
-def draw_line(
-    plane: Plane,
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    colour: str = OUTLINE,
-    label: str = "",
-) -> hv.Curve:
-    """Draw outlines, given in the plane with NaN between them, over a map."""
-    thin = thin_out(int(np.isnan(x).sum()))
-    # Half the bytes: a page holds the outlines of thousands of nebulae.
-    line = hv.Curve((x.astype(np.float32), y.astype(np.float32)), *plane.dims, label=label)
-    return style(
-        line,
-        color=colour,
-        apply_ranges=False,
-        width=(thin, 0.7 * thin),
-        bokeh={"line_alpha": (1 + thin) / 2},
-        mpl=plane.mpl,
-    )
-
-
-def draw_scale_bar(plane: Plane) -> list[Any]:
-    """Draw a bar of a round number of arcsec in the lower left of a map, its length above it."""
-    ny, nx = plane.grid.shape
-    (left, right), (bottom, top) = plane.place([0.05 * ny, ny], [0.05 * nx, nx])
-    arcsec = choose_round(0.25 * abs(right - left) / plane.arcsec)
-    end = left + np.sign(right - left) * arcsec * plane.arcsec
-    bar = hv.Curve(([left, end], [bottom, bottom]), *plane.dims)
-    label = hv.Text(
-        (left + end) / 2,
-        bottom + 0.03 * (top - bottom),
-        f"{arcsec:g}″" if arcsec < 60 else f"{arcsec / 60:g}′",
-        halign="center",
-        valign="bottom",
-        kdims=plane.dims,
-    )
-    both: dict[str, Any] = {"color": "white", "apply_ranges": False}
-    return [
-        style(bar, **both, width=(3, 2.5), mpl=plane.mpl),
-        style(label, **both, bokeh={"text_font_size": "9pt"}, mpl={**plane.mpl, "fontsize": 9}),
-    ]
+    return frame_map(plane, [picture, *marks], f"MUSE / HST, about {about}")

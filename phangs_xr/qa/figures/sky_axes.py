@@ -26,9 +26,11 @@ class OffsetPlane:
     """Offsets from the centre of a grid [arcsec], east to the left where north is up.
 
     A grid turned by more than a degree keeps its own axes, which are then named x and y.
+    `distance` is that of what is seen [Mpc], for the scale bar; None if it is not known.
     """
 
     grid: Grid
+    distance: float | None = None
 
     @cached_property
     def is_upright(self) -> bool:
@@ -71,6 +73,19 @@ class OffsetPlane:
         bounds = (left, bottom, right, top)
         return hv.Image(picture, bounds=bounds, kdims=self.dims, vdims=list(names))
 
+    @cached_property
+    def sky_terms(self) -> tuple[float, ...]:
+        """RA and Dec of the centre, then steps to the east and north along x, and along y.
+
+        All in radians, the steps per arcsec of offset: what JavaScript needs to tell RA and Dec.
+        """
+        row, column = (np.array(self.grid.shape) - 1) / 2
+        ra, dec = self.grid.to_sky(row, column)
+        per_arcsec = find_directions(self.grid) / np.sqrt(self.grid.pixel_area)
+        if self.is_upright:
+            per_arcsec[0] *= -1
+        return tuple(float(one) for one in np.deg2rad([ra, dec, *per_arcsec.ravel()]))
+
     @property
     def bokeh(self) -> dict[str, Any]:
         """Options of every overlay in the plane: east to the left."""
@@ -87,7 +102,14 @@ class SkyPlane:
     """RA and Dec on astropy's WCSAxes, which count the pixels of a grid; matplotlib only."""
 
     grid: Grid
+    distance: float | None = None
     bokeh: ClassVar[dict[str, Any]] = {}
+    sky_terms: ClassVar[None] = None
+
+    @cached_property
+    def is_upright(self) -> bool:
+        """Whether rows run east to west and columns south to north, to a degree."""
+        return OffsetPlane(self.grid).is_upright
 
     @property
     def dims(self) -> list[hv.Dimension]:
@@ -119,9 +141,9 @@ Plane = OffsetPlane | SkyPlane
 """A way to lay the pixels of a grid on paper."""
 
 
-def choose_plane(grid: Grid, axes: Axes) -> Plane:
-    """Return the plane of a grid."""
-    return OffsetPlane(grid) if axes == "offset" else SkyPlane(grid)
+def choose_plane(grid: Grid, axes: Axes, distance: float | None = None) -> Plane:
+    """Return the plane of a grid; `distance` is that of what is seen [Mpc]."""
+    return OffsetPlane(grid, distance) if axes == "offset" else SkyPlane(grid, distance)
 
 
 def place_on_sky(plane: Plane, ra: ArrayLike, dec: ArrayLike) -> tuple[Positions, Positions]:

@@ -12,13 +12,17 @@ import xarray as xr
 
 from phangs_xr.qa.measure.measurements import Numbers
 from phangs_xr.qa.measure.noise import Noise
+from phangs_xr.qa.measure.overviews import Overview
 from phangs_xr.qa.measure.products import (
     find_best,
+    find_product,
     get_node,
     get_recipe_of,
     has_product,
     list_numbers,
 )
+from phangs_xr.qa.measure.pulls import find_spread, measure_pulls
+from phangs_xr.qa.measure.sky_gradient import measure_gradient
 
 Severity = Literal["problem", "warning", "note"]
 
@@ -36,6 +40,12 @@ COVERAGE_LIMIT = 0.5
 SKY_LIMIT = 0.2
 """Level of the map where it is empty, in its noise."""
 
+GRADIENT_LIMIT = 0.3
+"""Rise of the sky across the map, in its noise."""
+
+PULL_LIMIT = 0.25
+"""Distance of the pulls' scatter from 1, and of their median from 0."""
+
 UNSUBTRACTED_LIMIT = 0.001
 """Share of pixels without a continuum."""
 
@@ -45,6 +55,9 @@ COSMIC_LIMIT = 0.005
 SHIFT_LIMIT = 0.1
 """Shift of MUSE against HST [arcsec], where a recipe does not take it out: more than two HST
 pixels."""
+
+_NAMED = 10
+"""Nebulae that a sentence names at most."""
 
 MISSING = {
     "continuum2": "the colour of the stars is not known, their continuum less well",
@@ -89,6 +102,7 @@ def list_findings(
     numbers: Numbers,
     shift: Mapping[str, float] | None,
     noise: Mapping[str, Noise] | None = None,
+    overview: Overview | None = None,
 ) -> list[Finding]:
     """Return what a reader must know of a field, the weightiest first, then what to use.
 
@@ -98,6 +112,8 @@ def list_findings(
         As for `write_report`.
     noise
         As `fit_noises` returns it; None if it is not known.
+    overview
+        As `reduce_field` returns it; None if it is not known: gradients are not looked for then.
 
     Returns
     -------
@@ -105,10 +121,16 @@ def list_findings(
         Problems, then warnings, then notes, of which the first says which map is for what. If there
         are only notes, one says that nothing wrong was found.
     """
-    found = [*_judge_steps(field), *_judge_map(field, noise)]
+    found = [
+        *_judge_steps(field),
+        *_judge_map(field, noise),
+        *_judge_gradient(field, noise, overview),
+    ]
     if has_product(field, "musehalpha"):
         best = numbers.get(find_best(field), {})
         found += [*_judge_shift(shift), *_judge_fluxes(field, nebulae, best)]
+        rows = nebulae if nebulae is not None else xr.Dataset()
+        found += [*_judge_pulls(field, rows), *_judge_stars(field)]
     else:
         text = "This field has no MUSE map: nothing is anchored, and nothing is compared."
         found.append(Finding("no_muse", "warning", text))
@@ -158,6 +180,59 @@ def _judge_map(field: xr.DataTree, noise: Mapping[str, Noise] | None) -> Iterato
                 f"In {share:.2%} of the pixels {text}: look at them before you measure there."
             )
             yield Finding(code, "warning", sentence, share, limit, "maps")
+
+
+def _judge_gradient(
+    field: xr.DataTree, noise: Mapping[str, Noise] | None, overview: Overview | None
+) -> Iterator[Finding]:
+    best = find_best(field)
+    fitted = (noise or {}).get(best)
+    if fitted is None or overview is None or best not in overview.images or not fitted.sigma > 0:
+        return
+    rise = measure_gradient(overview.images[best]) / fitted.sigma
+    if rise > GRADIENT_LIMIT:
+        text = (
+            f"Across {best} the sky rises by {rise:.2f} of its noise: a gradient is left, or faint "
+            f"gas lies on one side."
+        )
+        yield Finding("sky_gradient", "warning", text, rise, GRADIENT_LIMIT, "maps")
+
+
+def _judge_pulls(field: xr.DataTree, nebulae: xr.Dataset) -> Iterator[Finding]:
+    """Say whether HST is as far from MUSE as their errors say, spaxel by spaxel."""
+    pulls = measure_pulls(field, nebulae)
+    middle, spread, number = find_spread(pulls.spaxels.values) if pulls else (0.0, 1.0, 0)
+    if number == 0:
+        return
+    if abs(spread - 1) > PULL_LIMIT:
+        kind = "small" if spread > 1 else "large"
+        text = (
+            f"HST and MUSE differ by {spread:.2f} times what their errors say, spaxel by spaxel: "
+            f"errors are too {kind} by this factor."
+        )
+        yield Finding("pulls", "warning", text, spread, PULL_LIMIT, "pulls")
+    if abs(middle) > PULL_LIMIT:
+        text = (
+            f"HST lies {middle:+.2f} errors of a spaxel from MUSE, in the median: faint fluxes "
+            f"over large areas are off by it."
+        )
+        yield Finding("pull_median", "warning", text, middle, PULL_LIMIT, "pulls")
+
+
+def _judge_stars(field: xr.DataTree) -> Iterator[Finding]:
+    """Say how many nebulae lie on foreground stars."""
+    if not (has_product(field, "star_mask") and has_product(field, "nebula_mask")):
+        return
+    stars, nebulae = (find_product(field, name).values for name in ("star_mask", "nebula_mask"))
+    if stars.shape != nebulae.shape:
+        return
+    touched = np.unique(nebulae[np.isfinite(nebulae) & (np.nan_to_num(stars) != 0)])
+    touched = touched[touched >= 0]
+    if touched.size:
+        ids = ", ".join(f"{one:g}" for one in touched[:_NAMED])
+        more = ", …" if touched.size > _NAMED else ""
+        text = f"{touched.size} nebulae lie on stars that star_mask marks: {ids}{more}."
+        yield Finding("stars", "note", text, float(touched.size), 0.0, "maps")
 
 
 def _count_pixels(field: xr.DataTree) -> int:

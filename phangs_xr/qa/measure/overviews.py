@@ -15,7 +15,7 @@ from phangs_xr.engine.runner import Runner
 from phangs_xr.engine.tiles import Measurement, run_reductions
 from phangs_xr.numerics.lazy import DEFAULT_CHUNK
 from phangs_xr.numerics.reductions import Block
-from phangs_xr.numerics.resampling import resample_window
+from phangs_xr.numerics.resampling import Order, resample_window
 from phangs_xr.numerics.value_counts import count_coarsely, decode_values, encode_values
 from phangs_xr.qa.measure.products import find_plain, find_product, has_product, list_images
 from phangs_xr.qa.measure.trace_outlines import Line, trace_outlines
@@ -32,6 +32,12 @@ _BY_RECIPES = ("hst_contsub", "hst_ha", "halpha_hst", "halpha_joint")
 MAPPED = ("musehalpha_regrid", "halpha", "halpha_smoothed", *_BY_RECIPES)
 COUNTED = ("halpha", "halpha_bgsub", "anchored", *_BY_RECIPES)
 """What is drawn of whole mosaics, and whose pixels are counted, as far as a recipe makes it."""
+
+DERIVED = (
+    *("halpha_joint_err", "halpha_hst_err", "hst_ha_err", "hst_contsub_err"),
+    *("continuum", "continuum_err", "muse_coverage"),
+)
+"""What figures of errors and equivalent widths need of whole mosaics besides."""
 
 Image = NDArray[np.floating[Any]]
 
@@ -85,10 +91,10 @@ class Overview:
     grid
         Of the whole HST images.
     images
-        Means over blocks of pixels of `MAPPED`, as far as the field has them
-        [1e-20 erg/s/cm² per HST pixel]; `musehalpha_regrid` is made of MUSE's map where the recipe
-        does not bring it over. NaN where a block has no data. The labels
-        `y`, `x` are the blocks' centres in the pixels of the whole image.
+        Means over blocks of pixels of `MAPPED` and `DERIVED`, as far as the field has them, in
+        their own units (fluxes in 1e-20 erg/s/cm² per HST pixel); `musehalpha_regrid` is made of
+        MUSE's map where the recipe does not bring it over. NaN where a block has no data. The
+        labels `y`, `x` are the blocks' centres in the pixels of the whole image.
     factor
         Side of a block [HST pixel].
     histograms
@@ -269,7 +275,9 @@ def plan_overview(
     """
     grid = get_grid(find_plain(field))
     hst = list_images(field) if images is None else images
-    wanted = tuple(hst[name] for name in PRODUCTS if name in {*MAPPED, *COUNTED} and name in hst)
+    wanted = tuple(
+        hst[name] for name in PRODUCTS if name in {*MAPPED, *COUNTED, *DERIVED} and name in hst
+    )
     stride = math.ceil(math.sqrt(grid.shape[0] * grid.shape[1] / SAMPLE))
     strides = tuple(stride if image.name in COUNTED else 0 for image in wanted)
     reduction = ReduceToOverview(choose_factor(grid.shape, side), strides)
@@ -298,7 +306,7 @@ class OverviewPlan:
         means, histograms = {}, {}
         for image, (mean, counts) in zip(self.images, found, strict=True):
             name = str(image.name)
-            if name in MAPPED:
+            if name in {*MAPPED, *DERIVED}:
                 means[name] = _label_means(mean, self.grid, self.reduction.factor, image.attrs)
             if counts is not None:
                 histograms[name] = PixelHistogram(counts)
@@ -317,11 +325,23 @@ class OverviewPlan:
         blocks = [-(-side // self.reduction.factor) for side in self.grid.shape]
         empty = np.full(blocks, np.nan, dtype=np.float32)
         coarse = _label_means(empty, self.grid, self.reduction.factor, muse.attrs)
-        own = get_grid(muse)
-        factor = self.grid.pixel_area / own.pixel_area
-        pixels = muse.values.astype(np.float32)
-        values = resample_window(pixels, own, get_grid(coarse), order="bilinear", factor=factor)
-        return coarse.copy(data=values)
+        factor = self.grid.pixel_area / get_grid(muse).pixel_area
+        return sample_image(muse, get_grid(coarse), order="bilinear", factor=factor)
+
+
+def sample_image(
+    image: xr.DataArray, target: Grid, *, order: Order = "nearest-neighbor", factor: float = 1.0
+) -> xr.DataArray:
+    """Return an image's values at the pixels of another grid, NaN outside of it.
+
+    It is loaded whole, so this is for MUSE's images. They are multiplied by `factor`; `order` is
+    that of `phangs_xr.numerics.resampling.resample_window`.
+    """
+    pixels = image.values.astype(np.float32)
+    values = resample_window(pixels, get_grid(image), target, order=order, factor=factor)
+    return xr.DataArray(
+        values, coords=target.coords(), dims=("y", "x"), name=image.name, attrs=image.attrs
+    )
 
 
 def _label_means(

@@ -74,6 +74,12 @@ def find_number(field: xr.DataTree, name: str) -> float:
     return float(get_node(field, "fits").get(name, np.nan))
 
 
+def find_distance(field: xr.DataTree) -> float | None:
+    """Return the distance of a field's galaxy [Mpc], None if its configuration does not say."""
+    distance = field.attrs.get("distance")
+    return None if distance is None else float(distance)
+
+
 def list_numbers(field: xr.DataTree) -> dict[str, Any]:
     """Return the numbers in `/fits`: floats, and small arrays."""
     variables = get_node(field, "fits").data_vars.items()

@@ -122,7 +122,9 @@ def compose_report(
     page = environment.get_template("page.html.j2").render(
         title=f"{galaxy}: HST Hα against MUSE",
         scripts=scripts,
-        findings=list_findings(field, found.nebulae, found.numbers, shift, found.noise),
+        findings=list_findings(
+            field, found.nebulae, found.numbers, shift, found.noise, found.overview
+        ),
         headings=("map", "nebulae", *_MEASURED, *_SHARES, "not positive"),
         numbers=[_list_cells(name, one) for name, one in found.numbers.items()],
         shift=_describe_shift(shift),

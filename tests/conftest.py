@@ -13,7 +13,7 @@ from xdist.scheduler import LoadFileScheduling
 import phangs_xr
 from phangs_xr.engine.config import load_config
 from phangs_xr.engine.inputs import open_inputs
-from phangs_xr.qa import compare_fluxes, measure_nebulae, measure_shift
+from phangs_xr.qa import check_field, compare_fluxes, measure_nebulae, measure_shift
 from phangs_xr.recipes import CHANDAR2025, DEFAULT, get_recipe
 from phangs_xr.schema import BANDS
 from phangs_xr.simulate import Galaxy, make_real_galaxy, simulate_galaxy
@@ -202,6 +202,15 @@ def joint_products(joint_config, joint_images):
     config = load_config(joint_config)
     options = {step.name: config.get_options(step) for step in config.steps}
     return take_steps(joint_images, options, DEFAULT)
+
+
+@pytest.fixture(scope="session")
+def joint_run(joint_config, tmp_path_factory):
+    """The directory of a finished run of that recipe, with its nebulae, not to be changed."""
+    out = tmp_path_factory.mktemp("joint_run") / "out"
+    phangs_xr.run(joint_config, out)
+    check_field(out, report=False)
+    return out
 
 
 @pytest.fixture(scope="session")

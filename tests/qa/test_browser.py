@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 
 from phangs_xr.io.zarr import FieldStore, find_store
 from phangs_xr.qa.figures.sky_axes import OffsetPlane, place_on_sky
@@ -135,6 +137,37 @@ def test_hovering_a_point_tells_its_nebula(opened, checked, tmp_path):
     fluxes = [f"{value:.3e}".replace("e+0", "e+") for value in (flux, muse)]
     for part in (*expected, *fluxes, f"{flux / muse:.3f}"):
         assert part in text
+
+
+def test_hovering_a_map_tells_where_it_is(opened, checked, tmp_path):
+    page, *_ = opened
+    box, (x, y), step = page.evaluate(
+        """() => {
+          const shows = (plot) => plot.model.renderers.some((one) => one.glyph?.type === 'Image');
+          const plot = plots().find(shows);
+          plot.canvas_view.el.scrollIntoView();
+          const {x, y} = plot.canvas_view.el.getBoundingClientRect(), frame = plot.frame;
+          const place = [0.3, 0.6].map((part, axis) => Math.round(
+            axis ? frame.bbox.top + part * frame.bbox.height
+                 : frame.bbox.left + part * frame.bbox.width));
+          const offsets = [frame.x_scale.invert(place[0]), frame.y_scale.invert(place[1])];
+          const step = Math.abs(frame.x_scale.invert(place[0] + 1) - offsets[0]);
+          return [[x + place[0], y + place[1]], offsets, step];
+        }"""
+    )
+    page.mouse.move(box[0] - 20, box[1])
+    page.mouse.move(*box, steps=4)
+    page.wait_for_function("readTooltips().includes('RA, Dec')")
+    text = page.evaluate("readTooltips()")
+    page.screenshot(path=tmp_path / "place.png")
+    told = re.search(r"RA, Dec: *(\S+ \S+)", text)[1].translate(str.maketrans("−°′″", "-dms"))
+    grid = get_grid(find_product(checked[0], "halpha"))
+    rows, columns = np.indices(grid.shape)
+    xs, ys = OffsetPlane(grid).place(rows, columns)
+    nearest = np.unravel_index(np.argmin(np.hypot(xs - x, ys - y)), grid.shape)
+    expected = SkyCoord(*grid.to_sky(*nearest), unit="deg")
+    # The mouse lies on whole pixels of the screen, of `step` arcsec.
+    assert SkyCoord(told).separation(expected).arcsec < step
 
 
 def test_points_chosen_by_a_box_are_chosen_on_the_sky(opened, tmp_path):

@@ -25,8 +25,8 @@ const write = (angle, digits, units, width) => {
   return parts.join('');
 };
 const turn = 2 * Math.PI;
-const hours = write(((ra % turn + turn) % turn) * 12 / Math.PI, 2, ['h', 'm', 's'], 2);
-const degrees = write(Math.abs(dec) * 180 / Math.PI, 1, ['°', '′', '″'], 2);
+const hours = write(((ra % turn + turn) % turn) * 12 / Math.PI, 3, ['h', 'm', 's'], 2);
+const degrees = write(Math.abs(dec) * 180 / Math.PI, 2, ['°', '′', '″'], 2);
 return `${hours} ${dec < 0 ? '−' : '+'}${degrees}`;
 """
 """From offsets along the axes to RA and Dec, by the gnomonic projection about the centre

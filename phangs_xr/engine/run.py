@@ -149,6 +149,7 @@ def _write_head(ready: Field) -> None:
     if ready.plan.pending:
         # What was measured of the old images is worthless.
         ready.store.drop_table()
+        ready.store.write_attrs(findings=None)
     for remark in ready.remarks:
         logger.info(remark)
 

@@ -19,7 +19,7 @@ from phangs_xr.qa.measure.findings import Finding, list_findings
 from phangs_xr.qa.measure.measurements import Measured
 from phangs_xr.qa.measure.nebulae import NebulaPlan, plan_nebulae
 from phangs_xr.qa.measure.noise import fit_noises
-from phangs_xr.qa.measure.numbers import compare_fluxes, write_numbers
+from phangs_xr.qa.measure.numbers import clean_numbers, compare_fluxes, write_numbers
 from phangs_xr.qa.measure.overviews import Overview, OverviewPlan, plan_overview
 from phangs_xr.qa.measure.products import has_product, list_compared, list_images
 from phangs_xr.qa.measure.registration import measure_shift
@@ -109,15 +109,16 @@ def _check(
         # Not beside the rest: it holds MUSE's images several times over.
         numbers["shift"] = measure_shift(field, runner)
         lines += _list_shift(numbers["shift"])
+    store = FieldStore(location)
     if nebulae is not None:
-        store = FieldStore(location)
         store.write_table(nebulae)
-        store.summarize()
         write_table(nebulae, out / "nebulae.ecsv")
         lines = [*_list_fluxes(numbers["fluxes"]), *lines, f"nebulae: {out / 'nebulae.ecsv'}"]
     fluxes, shift = numbers.get("fluxes", {}), numbers.get("shift")
     findings = list_findings(field, nebulae, fluxes, shift, noise, overview)
     numbers["findings"] = [asdict(one) for one in findings]
+    store.write_attrs(findings=clean_numbers(numbers["findings"]))
+    store.summarize()
     lines.append(f"numbers: {write_numbers(numbers, out / 'numbers.json')}")
     lines.insert(0, f"{field.attrs['galaxy']}: {counted}")
     lines += [f"{one.severity}: {one.sentence}" for one in findings]

@@ -7,9 +7,11 @@ import pytest
 import xarray as xr
 
 from phangs_xr.errors import InputError
-from phangs_xr.qa import app
-from phangs_xr.qa.app import Views, build_app, find_window, read_ids, serve_app, write_ids
+from phangs_xr.qa import views as reading
+from phangs_xr.qa.app import build_app, serve_app
+from phangs_xr.qa.figures.format_numbers import format_units
 from phangs_xr.qa.measure.products import find_product
+from phangs_xr.qa.views import Views, find_window, read_ids, write_ids
 from phangs_xr.sky.grid import get_grid
 
 
@@ -29,8 +31,8 @@ def test_a_window_is_read_at_full_resolution(views):
 
 
 def test_a_large_window_is_reduced(views, monkeypatch):
-    monkeypatch.setattr(app, "SCREEN", 50)
-    monkeypatch.setattr(app, "READ", 100)
+    monkeypatch.setattr(reading, "SCREEN", 50)
+    monkeypatch.setattr(reading, "READ", 100)
     ny, nx = find_product(views.field, "halpha").shape
     x, y = views.plane.place([0, ny - 1], [0, nx - 1])
     found = views.read("halpha", tuple(x), tuple(y))
@@ -50,7 +52,7 @@ def test_a_window_outside_the_image_is_its_edge(views, place):
 
 
 def test_every_stretch_keeps_the_ends_of_the_range():
-    for stretch in app.STRETCHES.values():
+    for stretch in reading.STRETCHES.values():
         np.testing.assert_allclose(stretch(np.array([0.0, 1.0])), [0.0, 1.0], atol=1e-12)
         assert np.all(np.diff(stretch(np.linspace(0, 1, 50))) > 0)
 
@@ -99,3 +101,33 @@ def test_without_panel_it_says_how_to_install_it(checked, monkeypatch):
 def test_a_field_without_maps_is_refused():
     with pytest.raises(InputError, match="halpha"):
         serve_app(xr.DataTree.from_dict({"/": xr.Dataset()}))
+
+
+@pytest.mark.parametrize(
+    ("unit", "text"),
+    [
+        ("10**-20 erg s-1 cm-2", "10⁻²⁰ erg s⁻¹ cm⁻²"),
+        ("10**-20 erg s-1 cm-2 arcsec-2", "10⁻²⁰ erg s⁻¹ cm⁻² arcsec⁻²"),
+        ("electron / s", "electron/s"),
+        ("Angstrom-1", "Å⁻¹"),
+        ("km s-1", "km s⁻¹"),
+        ("", ""),
+    ],
+)
+def test_units_are_set_as_people_write_them(unit, text):
+    assert format_units(unit) == text
+
+
+def test_findings_of_the_store_are_told(checked):
+    pn = pytest.importorskip("panel")
+    field = checked[0].copy()
+    assert "run phangs-xr qa" in build_app(field).select(pn.pane.HTML)[0].object
+    field.attrs["findings"] = [
+        {"severity": "problem", "sentence": "All <b>wrong</b>."},
+        {"severity": "note", "sentence": "Use nothing."},
+    ]
+    told = build_app(field).select(pn.pane.HTML)[0].object
+    assert "1 findings" in told
+    assert "All &lt;b&gt;wrong&lt;/b&gt;." in told
+    field.attrs["findings"] = field.attrs["findings"][1:]
+    assert "nothing wrong was found" in build_app(field).select(pn.pane.HTML)[0].object

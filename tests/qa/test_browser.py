@@ -14,6 +14,7 @@ from astropy.coordinates import SkyCoord
 from phangs_xr.io.zarr import FieldStore, find_store
 from phangs_xr.qa.figures.sky_axes import OffsetPlane, place_on_sky
 from phangs_xr.qa.measure.products import find_product
+from phangs_xr.schema import PRODUCTS
 from phangs_xr.sky.grid import get_grid
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -200,7 +201,10 @@ def served(finished, checked, tmp_path):
     """The address of the app, for a finished run whose nebulae are measured."""
     directory = tmp_path / "run"
     shutil.copytree(finished, directory)
-    FieldStore(find_store(directory)).write_table(checked[1])
+    store = FieldStore(find_store(directory))
+    store.write_table(checked[1])
+    finding = {"severity": "warning", "sentence": "Nothing can be trusted."}
+    store.write_attrs(findings=[finding])
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -215,9 +219,9 @@ def served(finished, checked, tmp_path):
         process.wait()
 
 
-def wait_for(browser, address, process):
+def wait_for(browser, address, process, width=1300):
     """Open a page as soon as the process that is to serve it does."""
-    page = browser.new_page(viewport={"width": 1300, "height": 1500})
+    page = browser.new_page(viewport={"width": width, "height": 1500})
     page.set_default_timeout(PATIENCE)
     while process.poll() is None:
         try:
@@ -253,5 +257,34 @@ def test_the_app_shows_the_nebula_that_is_tapped(browser, served, checked, tmp_p
     ).first.wait_for()
     page.screenshot(path=tmp_path / "app.png", full_page=True)
     assert page.get_by_label("Nebulae").input_value() == identity
-    assert "Traceback" not in log.read_text()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1300
+    page.get_by_text("1 findings").wait_for()
+    page.get_by_text("Nothing can be trusted.").wait_for()
     page.close()
+    narrow = wait_for(browser, address, process, width=390)
+    narrow.add_script_tag(content=FIND)
+    narrow.wait_for_function("window.plots && plots().length >= 3")
+    assert narrow.evaluate("document.documentElement.scrollWidth") <= 390
+    narrow.close()
+    assert "Traceback" not in log.read_text()
+
+
+def test_two_maps_lie_side_by_side_or_blink(browser, served):
+    address, log, process = served
+    page = wait_for(browser, address, process)
+    page.add_script_tag(content=FIND)
+    page.wait_for_function("window.plots && plots().length >= 3")
+    title = "plots()[0].model.title.text"
+    assert "10⁻²⁰ erg s⁻¹ cm⁻²" in page.evaluate(title)
+    page.get_by_label("Second map").select_option(label=f"{PRODUCTS['halpha'].long_name} (halpha)")
+    page.wait_for_function("plots().length >= 4")
+    titles = page.evaluate("plots().slice(0, 2).map((one) => one.model.title.text)")
+    assert [one.split("\n")[1].split(":")[0] for one in titles] == ["anchored", "halpha"]
+    assert page.evaluate("plots()[0].model.x_range.id == plots()[1].model.x_range.id")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1300
+    page.get_by_text("blinking").click()
+    page.wait_for_function("plots().length == 3")
+    for name in ("halpha:", "anchored:", "halpha:"):
+        page.wait_for_function(f"{title}.includes('\\n{name}')")
+    page.close()
+    assert "Traceback" not in log.read_text()

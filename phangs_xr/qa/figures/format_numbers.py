@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 _DIGITS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
@@ -16,6 +17,16 @@ def format_number(value: float) -> str:
     mantissa, exponent = f"{value:.2e}".split("e")
     power = f"10{str(int(exponent)).translate(_DIGITS)}"
     return f"{mantissa.replace('-', '−')}×{power}"
+
+
+def format_units(units: str) -> str:
+    """Return a unit, as the data have it, as people write it: 10⁻²⁰ erg s⁻¹ cm⁻²."""
+
+    def raise_power(found: re.Match[str]) -> str:
+        return found[1] + found[2].translate(_DIGITS)
+
+    text = re.sub(r"(10|[A-Za-z])(?:\*\*|\^)?(-?\d+)\b", raise_power, units)
+    return text.replace("Angstrom", "Å").replace(" / ", "/")
 
 
 def format_tick(value: float) -> str:

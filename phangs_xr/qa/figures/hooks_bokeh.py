@@ -34,17 +34,23 @@ return `${hours} ${dec < 0 ? '−' : '+'}${degrees}`;
 
 
 def show_tips(
-    plot: Any, element: Any, *, name: str, undo: str, terms: tuple[float, ...] | None
+    plot: Any,
+    element: Any,
+    *,
+    name: str,
+    terms: tuple[float, ...] | None,
+    undo: str = "value",
+    field: str = "image",
 ) -> None:
     """Let the hover tool tell the value of a pixel, and where on the sky it is.
 
-    `undo` is what JavaScript makes of the number that is drawn, `value`; `terms` are those of
-    `phangs_xr.qa.figures.sky_axes.OffsetPlane`.
+    `undo` is what JavaScript makes of the number that is drawn, `value`, which is that of `field`;
+    `terms` are those of `phangs_xr.qa.figures.sky_axes.OffsetPlane`.
     """
     # To ask the figure for its tools is to search all that it is made of.
     tool = plot.handles["hover"]
-    tool.tooltips = [(name, "@image{custom}")]
-    tool.formatters = {"@image": CustomJSHover(code=f"return ({undo}).toPrecision(4)")}
+    tool.tooltips = [(name, f"@{field}{{custom}}")]
+    tool.formatters = {f"@{field}": CustomJSHover(code=f"return ({undo}).toPrecision(4)")}
     if terms is not None:
         tool.tooltips = [*tool.tooltips, ("RA, Dec", "$x{custom}")]
         sky = CustomJSHover(args={"terms": list(terms)}, code=_TO_SKY)

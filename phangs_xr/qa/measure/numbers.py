@@ -241,7 +241,7 @@ def write_numbers(numbers: Mapping[str, Any], path: str | os.PathLike[str]) -> P
 
     Numbers are nested by name; the file is replaced as a whole, and returned.
     """
-    text = json.dumps(_clean(numbers), indent=2, allow_nan=False)
+    text = json.dumps(clean_numbers(numbers), indent=2, allow_nan=False)
     return write_whole(Path(path), f"{text}\n")
 
 
@@ -253,12 +253,12 @@ def write_whole(path: Path, text: str) -> Path:
     return partial.replace(path)
 
 
-def _clean(value: Any) -> Any:
+def clean_numbers(value: Any) -> Any:
     """Turn what holds numbers into what JSON can say."""
     if isinstance(value, Mapping):
-        return {str(name): _clean(item) for name, item in value.items()}
+        return {str(name): clean_numbers(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_clean(item) for item in value]
+        return [clean_numbers(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from phangs_xr.errors import InputError
+from phangs_xr.io.archive import NODES
 from phangs_xr.photometry.curves import Curve, encode_curve, list_curves
 from phangs_xr.photometry.units import normalise_units
 from phangs_xr.recipes import Recipe, Step, get_recipe
@@ -129,6 +130,9 @@ class Output(BaseModel):
     store
         Where the Zarr store goes, a path or a URL such as `s3://bucket/name.zarr`;
         `DIR/{galaxy}.zarr` if None.
+    group
+        Of the store, as `ngc0628c/f555w_f814w`, for a field that shares it with others; the whole
+        store is the field's if None.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -136,6 +140,12 @@ class Output(BaseModel):
     products: tuple[str, ...] | None = None
     fits: tuple[str, ...] | None = None
     store: str | None = None
+    group: str | None = None
+
+    @property
+    def location(self) -> str | None:
+        """Where the field goes: the store, or the group in it; None if it is not said."""
+        return self.store if self.group is None else f"{self.store}/{self.group}"
 
 
 CUBE = "muse_cube"
@@ -329,16 +339,43 @@ def find_option(config: Config, name: str) -> Any:
 
 def _place_store(output: Output, base: Path, where: Path) -> Output:
     """Let the path of a store, unlike a URL, count from the configuration."""
+    _check_group(output, where)
     if output.store is None or re.fullmatch(r"\w+://[^\x00]+", output.store):
-        return output
+        if output.group is not None and not str(output.store).rstrip("/").endswith(".zarr"):
+            raise InputError(_ask_suffix(output, where))
+        return output.model_copy(update={"store": output.store and output.store.rstrip("/")})
     named = output.store.rstrip("/").endswith(".zarr") and "://" not in output.store
     if not named or "\0" in output.store:
+        raise InputError(_ask_suffix(output, where))
+    return output.model_copy(update={"store": str(base / output.store)})
+
+
+def _ask_suffix(output: Output, where: Path) -> str:
+    return (
+        f"{where}: [output] store should be a path or URL that ends in .zarr, found "
+        f"{output.store!r}: name the store itself"
+    )
+
+
+def _check_group(output: Output, where: Path) -> None:
+    """Refuse a group without a store, and names that are none or mean something else."""
+    if output.group is None:
+        return
+    if output.store is None:
         message = (
-            f"{where}: [output] store should be a path or URL that ends in .zarr, found "
-            f"{output.store!r}: name the store itself"
+            f"{where}: [output] group needs a store, found none: name the archive, as store = "
+            f'"survey.zarr"'
         )
         raise InputError(message)
-    return output.model_copy(update={"store": str(base / output.store)})
+    for part in output.group.split("/"):
+        plain = re.fullmatch(r"[^\x00-\x1f\\/:]+", part) and not part.startswith((".", "__"))
+        if not plain or part in NODES or part.endswith(".zarr") or part == "zarr.json":
+            message = (
+                f"{where}: [output] group should be plain names, as ngc0628c/f555w_f814w, found "
+                f"{output.group!r}: names of a field's own ({', '.join(NODES)}), leading dots and "
+                f".zarr are not for groups"
+            )
+            raise InputError(message)
 
 
 def find_resolution(path: Path) -> float | None:

@@ -17,7 +17,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
-def hold_directory(out: Path, galaxy: str) -> Iterator[None]:
+def hold_directory(out: Path, galaxy: str, named: str = "--out") -> Iterator[None]:
     """Keep other runs out of a directory; the lock goes with the process, whatever ends it.
 
     Parameters
@@ -26,6 +26,8 @@ def hold_directory(out: Path, galaxy: str) -> Iterator[None]:
         The directory, made if there is none, and removed again if it stays empty.
     galaxy
         Whose half-written files of a killed run are removed.
+    named
+        What a user gives another with.
 
     Raises
     ------
@@ -40,7 +42,7 @@ def hold_directory(out: Path, galaxy: str) -> Iterator[None]:
             raise
         message = (
             f"{out}: a directory is needed, found that none can be made ({error.strerror}): give "
-            f"another with --out"
+            f"another with {named}"
         )
         raise InputError(message) from error
     descriptor = os.open(out, os.O_RDONLY)
@@ -48,7 +50,7 @@ def hold_directory(out: Path, galaxy: str) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            message = f"{out}: found another run at work here: wait for it, or give another --out"
+            message = f"{out}: found another run at work here: wait for it, or give another {named}"
             raise InputError(message) from None
         for leftover in out.glob(f".{galaxy}_*.partial"):
             leftover.unlink()

@@ -34,6 +34,7 @@ from phangs_xr.engine.stages import (
 )
 from phangs_xr.engine.tiles import list_tiles
 from phangs_xr.errors import InputError
+from phangs_xr.io.archive import require_own_group
 from phangs_xr.io.tables import read_catalogue
 from phangs_xr.io.zarr import FieldStore
 from phangs_xr.numerics.lazy import chunk_image
@@ -174,12 +175,13 @@ def prepare_field(
     check_data(images)
     directory = Path(out) if out is not None else name_output(config, images)
     directory = directory.absolute()
-    store = FieldStore(config.output.store or str(directory / f"{config.galaxy}.zarr"))
+    store = FieldStore(config.output.location or str(directory / f"{config.galaxy}.zarr"))
     _require_directory(directory, "give another with --out")
     if "://" not in store.location:
         _require_directory(Path(store.location), "give another with [output] store")
     attrs = store.read_attrs()
     _check_owner(config, store, attrs)
+    require_own_group(store.location)
     inputs = digest_inputs(config, attrs.get("inputs", {}), images)
     digests = {name: one["digest"] for name, one in inputs.items()}
     plan = make_plan(config, digests, attrs.get("records", {}), store.has_image, force, VERSION)
@@ -322,6 +324,6 @@ def _check_owner(config: Config, store: FieldStore, attrs: Mapping[str, Any]) ->
     if owner != config.galaxy:
         message = (
             f"{store.location}: a store of {config.galaxy} is needed, found one of {owner}: "
-            f"give another directory with --out"
+            f"give another {'[output] group' if config.output.group else 'directory with --out'}"
         )
         raise InputError(message)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +29,7 @@ from phangs_xr.engine.run_stage import run_stage
 from phangs_xr.engine.runner import Runner
 from phangs_xr.engine.stages import list_stages
 from phangs_xr.errors import InputError
+from phangs_xr.io.archive import write_parents
 from phangs_xr.io.fits import write_fits
 from phangs_xr.io.tables import write_table
 from phangs_xr.io.zarr import open_store
@@ -101,7 +103,7 @@ def run_field(ready: Field, runner: Runner) -> None:
     if runner.chunk < 100 or runner.chunk % 100:
         raise InputError(f"chunk should be a multiple of 100 pixels, found {runner.chunk}")
     try:
-        with hold_directory(ready.out, ready.config.galaxy):
+        with hold_directory(ready.out, ready.config.galaxy), _hold_store(ready):
             _check_space(ready)
             _write_head(ready)
             stages = list_stages(ready.plan)
@@ -124,8 +126,17 @@ def run_field(ready: Field, runner: Runner) -> None:
         raise InputError(message) from error
 
 
+def _hold_store(ready: Field) -> AbstractContextManager[None]:
+    """Keep other runs out of the store too where it lies elsewhere, if it is on this machine."""
+    location = ready.store.location
+    if "://" in location or Path(location).parent == ready.out:
+        return nullcontext()
+    return hold_directory(Path(location), ready.config.galaxy, "[output] store or group")
+
+
 def _write_head(ready: Field) -> None:
     """Write who made the store; drop what is about to be made again, and what no longer holds."""
+    write_parents(ready.store.location)
     before = ready.store.read_attrs()
     records = _keep_records(ready.plan, ready.config.steps, before.get("records", {}))
     # Of an input that is no longer given, products may be left that still hold.

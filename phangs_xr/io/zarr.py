@@ -27,6 +27,7 @@ from zarr.errors import ZarrUserWarning
 from zarr.storage import FsspecStore, MemoryStore, StorePath
 
 from phangs_xr.errors import InputError
+from phangs_xr.io.archive import find_fields, split_location
 from phangs_xr.io.chunks import CODEC, FrameCache, StoredImage, ZarrTarget
 from phangs_xr.io.connect import connect_store, copy_dataset, explain_errors
 from phangs_xr.numerics.lazy import DEFAULT_CHUNK
@@ -36,6 +37,9 @@ from phangs_xr.sky.grid import Grid
 logger = logging.getLogger(__name__)
 
 _PROTOTYPE = default_buffer_prototype()
+
+_LISTED = 8
+"""Fields of an archive that a message names."""
 
 _BUCKETS = ("s3", "s3a", "gs", "gcs", "az", "abfs")
 """Protocols whose paths begin with a bucket, which must be there."""
@@ -318,11 +322,7 @@ def open_store(path: str | Path, *, chunked: bool = True, nebulae: bool = True) 
     store = FieldStore(find_store(path))
     attrs = store.read_attrs()
     if "records" not in attrs:
-        message = (
-            f"{path} should be the store of a field (a {{galaxy}}.zarr that a run has written), "
-            f"found none: give the DIR of a run"
-        )
-        raise InputError(message)
+        raise InputError(_describe_lack(str(path), store.location))
     finished = {name for record in attrs["records"].values() for name in record["outputs"]}
     tree, frames = {"/": xr.Dataset(attrs=attrs)}, FrameCache()
     for group in (*GRIDS, *["nebulae"] * nebulae, "fits"):
@@ -346,8 +346,25 @@ def open_store(path: str | Path, *, chunked: bool = True, nebulae: bool = True) 
     return xr.DataTree.from_dict(tree)
 
 
+def _describe_lack(path: str, location: str) -> str:
+    """Say what is at a location that is no field."""
+    fields = find_fields(location)
+    if not fields:
+        return (
+            f"{path} should be the store of a field (a {{galaxy}}.zarr that a run has written), "
+            f"found none: give the DIR of a run"
+        )
+    listed = ", ".join(fields[:_LISTED]) + (", …" if len(fields) > _LISTED else "")
+    return (
+        f"{path} should be the store of one field, found an archive of {len(fields)}: give one of "
+        f"{listed}"
+    )
+
+
 def find_store(path: str | Path) -> str:
     """Return the location of the one store at a path: the path itself, or the `.zarr` in it.
+
+    A group in a store, `survey.zarr/ngc0628c`, is itself such a location.
 
     Raises
     ------
@@ -355,8 +372,9 @@ def find_store(path: str | Path) -> str:
         If there is none, or more than one.
     """
     text = str(path)
-    if "://" in text or text.rstrip("/").endswith(".zarr"):
-        return text
+    store, group = split_location(text)
+    if "://" in text or group or text.rstrip("/").endswith(".zarr"):
+        return f"{store}/{group}" if group else text
     found = sorted(Path(path).glob("*.zarr"))
     if len(found) != 1:
         names = ", ".join(one.name for one in found) or "none"

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import boto3
@@ -19,6 +20,7 @@ import phangs_xr
 from phangs_xr.cli import main
 from phangs_xr.engine.config import Output, load_config
 from phangs_xr.errors import InputError
+from phangs_xr.io.archive import find_fields
 from phangs_xr.io.zarr import FieldStore
 from phangs_xr.qa.measure.nebulae import MEASURED
 from phangs_xr.schema import FLUX
@@ -245,3 +247,24 @@ def test_store_in_a_file_system_of_fsspec(small, local, tmp_path):
     phangs_xr.run(config, tmp_path, chunk=CHUNK)
     assert_same_bits("memory://maps/ngc0628.zarr", local)
     assert os.listdir(tmp_path)
+
+
+def test_fields_share_an_archive_on_s3(small, s3, local, tmp_path):
+    archive = f"s3://{BUCKET}/survey.zarr"
+    groups = ("ngc0628c/one", "ngc0628c/two", "ngc0628e/one")
+    outputs = [
+        Output(store=archive, group=group, products=("halpha",), fits=()) for group in groups
+    ]
+    configs = [replace(load_config(small), output=output) for output in outputs]
+    with ThreadPoolExecutor(len(groups)) as pool:
+        runs = [
+            pool.submit(phangs_xr.run, config, tmp_path / config.output.group, chunk=CHUNK)
+            for config in configs
+        ]
+    for run, output in zip(runs, outputs, strict=True):
+        run.result()
+        assert_same_bits(output.location, local)
+    assert find_fields(archive) == [f"{archive}/{group}" for group in groups]
+    tree = xr.open_datatree(archive, engine="zarr", chunks={}, consolidated=False)
+    named = [node.path for node in tree.subtree if "halpha" in node.data_vars]
+    assert sorted(named) == [f"/{group}/hst" for group in groups]

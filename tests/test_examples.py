@@ -136,3 +136,19 @@ def test_fields_run_on_jobs_of_slurm(small, small_run, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(list(jobs.glob("script-*.sh"))) == 1
     assert_same_files(out / "ngc0628", small_run, 2)
+
+
+def test_survey_of_fields_in_one_archive(tmp_path):
+    done = run_script("survey_ten_fields.py", tmp_path, "--size", 300, "--fields", 3)
+    assert done.returncode == 0, done.stderr
+    first, second = re.findall(r"(\d+) fields, (\d+) made anew", done.stdout)
+    assert first == ("3", "2")
+    assert second == ("3", "1")
+    assert "the file is truncated" in done.stdout
+    page = (tmp_path / "survey/index.html").read_text()
+    assert "ngc0628-1/f555w_f814w: a finished run is needed" in page
+    assert {path.name for path in (tmp_path / "survey.zarr").iterdir()} == {
+        "zarr.json",
+        "ngc0628-0",
+        "ngc0628-2",
+    }

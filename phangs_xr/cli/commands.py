@@ -269,6 +269,34 @@ def explore(
 
 
 @app.command()
+def survey(
+    places: Annotated[
+        list[str],
+        typer.Argument(metavar="DIR...", help="DIRs of runs, stores, archives, or configurations."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Directory to write to.")] = Path("survey"),
+    report: Annotated[
+        bool, typer.Option("--report", help="Write the reports of fields that have none.")
+    ] = False,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    memory: Memory = None,
+    chunk: Chunk = None,
+    threads: Threads = None,
+    dashboard: Dashboard = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Put fields together: a table of all nebulae, one of all fields, an index page."""
+    from phangs_xr.cli.survey import survey_and_show
+
+    set_up_logging(quiet, debug)
+    place = Place(workers, scheduler, threads, memory, chunk, dashboard)
+    with make_runner(place, quiet) as runner:
+        survey_and_show(places, out, runner, report=report, quiet=quiet)
+
+
+@app.command()
 def info(
     store: Annotated[str, typer.Argument(help="A store or the DIR of a run; a URL is one too.")],
     no_statistics: Annotated[

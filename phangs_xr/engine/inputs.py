@@ -178,7 +178,12 @@ def digest_inputs(
 
 
 def name_output(config: Config, images: Mapping[str, xr.DataArray]) -> Path:
-    """Return the default directory of a field: `{galaxy}/{cont1}_{cont2}`, in lower case."""
+    """Return the default directory of a field: `{galaxy}/{cont1}_{cont2}`, in lower case.
+
+    Of a field in an archive it is named as its group.
+    """
+    if config.output.group is not None:
+        return Path(config.output.group)
     bands = ("continuum1", "continuum2")
     continua = [_name_filter(images[name]) for name in bands if name in images]
     return Path(config.galaxy.lower()) / "_".join(continua)

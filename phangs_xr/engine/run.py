@@ -160,7 +160,7 @@ def _write_head(ready: Field) -> None:
     if ready.plan.pending:
         # What was measured of the old images is worthless.
         ready.store.drop_table()
-        ready.store.write_attrs(findings=None)
+        ready.store.write_attrs(quality=None)
     for remark in ready.remarks:
         logger.info(remark)
 

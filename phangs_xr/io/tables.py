@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 POINTINGS = frozenset({"c", "e", "n", "s", "w", "ne", "nw", "se", "sw", "mosaic"})
 """What HST's names put after a galaxy's number: a part of it, or all parts joined."""
 
-_FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv"}
+_FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".parquet": "parquet"}
 
 
 def normalise_galaxy(name: str | bytes) -> str:
@@ -260,7 +260,8 @@ def write_table(table: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     table
         Variables and coordinates of one dimension; coordinates become the first columns.
     path
-        Ends in `.ecsv` (with units and types, as astropy reads) or `.csv`. Replaced as a whole.
+        Ends in `.ecsv` or `.parquet` (with units and types, as astropy reads; pandas reads the
+        latter too) or `.csv`. Replaced as a whole.
 
     Returns
     -------
@@ -290,6 +291,12 @@ def write_table(table: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     columns.write(partial, format=_FORMATS[path.suffix], overwrite=True)
     partial.replace(path)
     return path
+
+
+def read_table(path: Path) -> xr.Dataset:
+    """Return a Parquet table that `write_table` wrote: its columns along `nebula`, with units."""
+    table = Table.read(path, format="parquet")
+    return xr.Dataset({str(one.name): _make_variable(one) for one in table.itercols()})
 
 
 def _make_column(variable: xr.DataArray) -> Column:

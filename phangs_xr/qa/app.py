@@ -117,7 +117,7 @@ def _make_controls(pn: Any, tree: xr.DataTree, width: int) -> _Controls:
 
 def _list_findings(tree: xr.DataTree) -> str:
     """Return what `phangs-xr qa` found, the weightiest first, as HTML."""
-    found = tree.attrs.get("findings")
+    found = (tree.attrs.get("quality") or {}).get("findings")
     title = f"<b>{html.escape(str(tree.attrs.get('galaxy', 'field')))}</b>"
     if not found:
         return f"{title}: nothing is known of its quality: run phangs-xr qa."

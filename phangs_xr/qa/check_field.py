@@ -119,7 +119,9 @@ def _check(
     fluxes, shift = numbers.get("fluxes", {}), numbers.get("shift")
     findings = list_findings(field, nebulae, fluxes, shift, noise, overview)
     numbers["findings"] = [asdict(one) for one in findings]
-    store.write_attrs(findings=clean_numbers(numbers["findings"]))
+    # So that who opens the store alone knows them too, and where the rest lies.
+    quality = {**clean_numbers(numbers), "directory": str(out.absolute())}
+    store.write_attrs(quality=quality)
     store.summarize()
     lines.append(f"numbers: {write_numbers(numbers, out / 'numbers.json')}")
     lines.insert(0, f"{field.attrs['galaxy']}: {counted}")

@@ -122,12 +122,13 @@ def test_findings_of_the_store_are_told(checked):
     pn = pytest.importorskip("panel")
     field = checked[0].copy()
     assert "run phangs-xr qa" in build_app(field).select(pn.pane.HTML)[0].object
-    field.attrs["findings"] = [
+    found = [
         {"severity": "problem", "sentence": "All <b>wrong</b>."},
         {"severity": "note", "sentence": "Use nothing."},
     ]
+    field.attrs["quality"] = {"findings": found}
     told = build_app(field).select(pn.pane.HTML)[0].object
     assert "1 findings" in told
     assert "All &lt;b&gt;wrong&lt;/b&gt;." in told
-    field.attrs["findings"] = field.attrs["findings"][1:]
+    field.attrs["quality"] = {"findings": found[1:]}
     assert "nothing wrong was found" in build_app(field).select(pn.pane.HTML)[0].object

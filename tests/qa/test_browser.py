@@ -204,7 +204,7 @@ def served(finished, checked, tmp_path):
     store = FieldStore(find_store(directory))
     store.write_table(checked[1])
     finding = {"severity": "warning", "sentence": "Nothing can be trusted."}
-    store.write_attrs(findings=[finding])
+    store.write_attrs(quality={"findings": [finding]})
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]

@@ -21,7 +21,7 @@ from phangs_xr.qa.measure.products import (
     has_product,
     list_numbers,
 )
-from phangs_xr.qa.measure.pulls import find_spread, measure_pulls
+from phangs_xr.qa.measure.pulls import find_spread, measure_matched_ratio, measure_pulls
 from phangs_xr.qa.measure.sky_gradient import measure_gradient
 
 Severity = Literal["problem", "warning", "note"]
@@ -268,9 +268,15 @@ def _judge_fluxes(
         text = "No nebula is covered by both HST and MUSE: there is nothing to compare."
         yield Finding("nothing_covered", "warning", text)
         return
-    ratio = numbers.get("median_ratio", math.nan)
-    if abs(ratio - 1) > BIAS_LIMIT:
-        text = f"The fluxes of {best} are off: their median ratio to MUSE's is {ratio:.2f}, not 1."
+    ratio, where = measure_matched_ratio(field, nebulae), " at MUSE's resolution"
+    if not math.isfinite(ratio):
+        ratio, where = numbers.get("median_ratio", math.nan), ""
+    uncertain = 3 * numbers.get("median_ratio_error", math.nan)
+    if abs(ratio - 1) > max(BIAS_LIMIT, uncertain):
+        text = (
+            f"The fluxes of {best} are off: their median ratio to MUSE's is {ratio:.2f}{where}, "
+            f"not 1."
+        )
         yield Finding("ratio", "warning", text, ratio, BIAS_LIMIT, "fluxes")
     slope, error = (numbers.get(name, math.nan) for name in ("slope", "slope_error"))
     if abs(slope - 1) > max(BIAS_LIMIT, 3 * error):

@@ -81,6 +81,32 @@ def _find_pulls(nebulae: xr.Dataset, plain: str) -> Values:
     return np.asarray(pulls)
 
 
+def measure_matched_ratio(field: xr.DataTree, nebulae: xr.Dataset) -> float:
+    """Return the median ratio of HST's to MUSE's fluxes of nebulae, both at MUSE's resolution.
+
+    HST's own map has more of a nebula's flux inside its mask than MUSE's, which is less sharp.
+    Nebulae that are not covered by both, or not positive in MUSE's map, do not count; NaN if the
+    field holds no such comparison.
+    """
+    muse = get_node(field, "muse")
+    covers = {"coverage_hst", "coverage_muse"}
+    if not {"muse_minus_hst", "musehalpha", "nebula_mask"} <= set(muse):
+        return float("nan")
+    if not covers <= set(nebulae.variables):
+        return float("nan")
+    whole = np.all([nebulae[name].values == 1 for name in covers], axis=0)
+    ids = nebulae["region_ID"].values[whole]
+    labels = muse["nebula_mask"].values
+    difference, flux = (muse[name].values for name in ("muse_minus_hst", "musehalpha"))
+    inside = np.isin(labels, ids) & np.isfinite(difference) & np.isfinite(flux)
+    if not inside.any():
+        return float("nan")
+    _, own = np.unique(labels[inside], return_inverse=True)
+    lost, total = (np.bincount(own, image[inside]) for image in (difference, flux))
+    bright = total > 0
+    return float(np.median(1 - lost[bright] / total[bright])) if bright.any() else float("nan")
+
+
 def find_spread(values: Values) -> tuple[float, float, int]:
     """Return median, robust scatter (1.4826 MAD) and number of the finite ones of some values.
 

@@ -35,7 +35,7 @@ def make_fields(out: Path, size: int, fields: int) -> list[Path]:
 
 def call(out: Path, command: str, *arguments: object) -> None:
     """Run the command line in a directory."""
-    words = [command, *map(str, arguments), "--workers", "2", "--quiet"]
+    words = [command, *map(str, arguments), "--quiet"]
     print("$ phangs-xr", *words, flush=True)
     subprocess.run([sys.executable, "-m", "phangs_xr", *words], cwd=out, check=False)  # noqa: S603
 
@@ -51,11 +51,11 @@ def main() -> None:
     configs = make_fields(out, given.size, given.fields)
     narrow = next((configs[BROKEN].parent / "hst").glob("*f658n*sci.fits"))
     narrow.write_bytes(narrow.read_bytes()[:-20000])
-    call(out, "run", *configs)
+    call(out, "run", *configs, "--workers", 2)
     call(out, "survey", *configs)
     changed = configs[CHANGED]
     changed.write_text(re.sub(r"(?m)^ebv = .*$", "ebv = 0.0", changed.read_text()))
-    call(out, "run", changed)
+    call(out, "run", changed, "--workers", 2)
     call(out, "survey", *configs)
 
 

@@ -192,9 +192,10 @@ class _Kept:
         self._digest = ""
 
     @property
-    def state(self) -> list[str]:
-        """What changes if anything of the field does."""
-        return [self.label, self.summary.reason, self._digest]
+    def state(self) -> list[str | bool]:
+        """What changes if anything that the page tells of the field does."""
+        report = Path(self.summary.directory) / "report.html"
+        return [self.label, self.summary.reason, self._digest, report.exists()]
 
     @property
     def nebulae(self) -> xr.Dataset:

@@ -22,8 +22,8 @@ from astropy.visualization import (
 )
 from numpy.typing import NDArray
 
+from phangs_xr.drawing.format_numbers import format_number
 from phangs_xr.errors import InputError
-from phangs_xr.qa.figures.format_numbers import format_number
 from phangs_xr.qa.figures.gallery import COUNT, plot_gallery
 from phangs_xr.qa.figures.maps import draw_line
 from phangs_xr.qa.figures.nebula_fluxes import draw_fluxes, find_flux_limits, plot_ratio_by_flux

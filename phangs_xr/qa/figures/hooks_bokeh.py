@@ -7,7 +7,7 @@ from typing import Any
 
 from bokeh.models import CustomJSHover, FixedTicker
 
-from phangs_xr.qa.figures.stretch import Stretch
+from phangs_xr.drawing.stretch import Stretch
 
 
 def show_values(plot: Any, element: Any, *, stretch: Stretch, title: str) -> None:

@@ -10,10 +10,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from phangs_xr.drawing.scale_bar import format_angle
+from phangs_xr.drawing.stretch import Stretch, choose_stretch
 from phangs_xr.qa.figures.hooks_bokeh import show_values
 from phangs_xr.qa.figures.hooks_matplotlib import hide_labels
 from phangs_xr.qa.figures.sky_axes import Axes, Plane, choose_plane, place_on_sky
-from phangs_xr.qa.figures.stretch import Stretch, choose_stretch
 from phangs_xr.qa.figures.style import (
     FLUX_MAP,
     FLUX_UNIT,
@@ -221,7 +222,7 @@ def draw_scale_bar(plane: Plane) -> list[Any]:
     label = hv.Text(
         (left + end) / 2,
         bottom + 0.03 * (top - bottom),
-        f"{arcsec:g}″" if arcsec < 60 else f"{arcsec / 60:g}′",
+        format_angle(arcsec),
         halign="center",
         valign="bottom",
         kdims=plane.dims,

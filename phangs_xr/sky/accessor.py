@@ -269,7 +269,7 @@ def locate_cutout(
     wcs = grid.to_wcs()
     lon, lat = _get_raw_position(center, wcs)
     sides = np.broadcast_to(u.Quantity(size, u.arcsec, copy=None).to_value(u.deg), 2)
-    if not np.all(sides > 0):
+    if not np.all((sides > 0) & (sides < np.inf)):
         raise InputError(f"expected a positive size of the cutout, found {size}: give arcsec")
     # astropy orders the scales as the axes of FITS are, columns first.
     counts = np.maximum(np.round(sides / proj_plane_pixel_scales(wcs)[::-1]), 1)

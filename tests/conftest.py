@@ -191,6 +191,14 @@ def joint_config(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def joint_run(joint_config, tmp_path_factory):
+    """The directory of a finished run of it, not to be changed."""
+    out = tmp_path_factory.mktemp("joint_run") / "out"
+    phangs_xr.run(joint_config, out, chunk=300)
+    return out
+
+
+@pytest.fixture(scope="session")
 def joint_images(joint_config):
     """Its input images, in memory."""
     return {name: image.load() for name, image in open_inputs(load_config(joint_config)).items()}

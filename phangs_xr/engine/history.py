@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
-from phangs_xr.engine.dependencies import find_makers, order_steps
+from phangs_xr.engine.dependencies import find_makers, find_reach, order_steps
 from phangs_xr.errors import InputError
 from phangs_xr.recipes import Step, get_recipe
 
@@ -100,13 +100,25 @@ def read_history(attrs: Mapping[Any, Any], numbers: Mapping[str, Any], product: 
         If the store does not say what made it, or by a recipe that is not here.
     """
     recipe, records = get_recipe(str(attrs.get("recipe"))), attrs.get("records", {})
-    steps = [
-        TakenStep(step, step.inputs, records[step.name]["options"], step.numbers)
-        for step in order_steps(recipe.steps)
-        if step.name in records
-    ]
-    maker = find_makers([one.step for one in steps]).get(product)
+    ordered = order_steps(recipe.steps)
+    maker = find_makers([step for step in ordered if step.name in records]).get(product)
     if maker is None:
         raise InputError(f"{product}: a step that made it is needed, found none: run it again")
+
+    def get_options(step: Step) -> Any:
+        stored = records.get(step.name, {}).get("options", {})
+        # Another version of this package may have had others.
+        names = {one.name for one in fields(step.options)}
+        return step.options(**{name: value for name, value in stored.items() if name in names})
+
+    # What each was given follows from the inputs there were, as when the run was planned.
+    taken = find_reach(ordered, get_options, attrs["inputs"]).taken
+    steps = []
+    for step in ordered:
+        if step.name in records:
+            given = taken.get(step.name, ())
+            looked = step.list_looked_at(given, get_options(step))
+            options = records[step.name]["options"]
+            steps.append(TakenStep(step, given, options, step.numbers if looked else ()))
     version = str(attrs.get("versions", {}).get("phangs_xr", "of unknown version"))
     return format_history(version, recipe.name, list_upstream(steps, maker.name), numbers)

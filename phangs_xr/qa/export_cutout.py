@@ -24,6 +24,7 @@ from phangs_xr.qa.measure.products import (
 )
 from phangs_xr.recipes.step import ERROR
 from phangs_xr.schema import GRIDS, PRODUCTS
+from phangs_xr.sky.plot_image import require_distance
 
 DPI = 150
 """Of the picture."""
@@ -117,6 +118,7 @@ def export_cutout(
         If there is no store, it lacks the product, the window is wholly outside the image, or the
         files cannot be written.
     """
+    require_distance(distance)
     location = find_store(path)
     field = open_store(location, chunked=False)
     name = find_best(field) if product is None else product

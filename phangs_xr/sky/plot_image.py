@@ -80,8 +80,7 @@ def plot_image(
         If `vmin` is not below `vmax`, or `distance` is not positive.
     """
     grid = get_grid(image)
-    if distance is not None and not 0 < distance < np.inf:
-        raise InputError(f"expected a positive distance [Mpc], found {distance}: correct it")
+    require_distance(distance)
     if ax is None:
         ax = _make_axes(grid)
     edges = _find_edges(grid, ax)
@@ -105,6 +104,12 @@ def plot_image(
     if scale_bar:
         _add_scale_bar(ax, edges, grid, distance)
     return ax
+
+
+def require_distance(distance: float | None) -> None:
+    """Refuse a distance [Mpc] that is none."""
+    if distance is not None and not 0 < distance < np.inf:
+        raise InputError(f"expected a positive distance [Mpc], found {distance}: correct it")
 
 
 def reduce_to_drawing(image: xr.DataArray) -> tuple[NDArray[np.float32], tuple[int, int]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import contourpy
 import numpy as np
@@ -71,8 +72,12 @@ def trace_polygons(labels: NDArray[np.integer]) -> Iterator[tuple[int, Line]]:
         the hole are outside by any rule, and area and moments are those of the pixels.
     """
     framed = np.pad(np.asarray(labels) + 1, 1)
-    for number, (rows, columns) in enumerate(scipy.ndimage.find_objects(framed)):
-        box = slice(rows.start - 1, rows.stop + 1), slice(columns.start - 1, columns.stop + 1)
+    # None for a number that has no pixel.
+    places: list[Any] = scipy.ndimage.find_objects(framed)
+    for number, place in enumerate(places):
+        if place is None:
+            continue
+        box = tuple(slice(part.start - 1, part.stop + 1) for part in place)
         corner = np.array([box[0].start - 1, box[1].start - 1])
         for rings in _find_rings(framed[box] == number + 1):
             yield number, _join_rings(rings) + corner
@@ -109,12 +114,16 @@ def _drop_straight(ring: Line) -> Line:
 
 
 def _join_rings(rings: list[Line]) -> Line:
-    """Make one closed line of several, each joined to those before where it comes nearest."""
+    """Make one closed line of several, each joined to those before where it comes nearest.
+
+    The cut follows edges of pixels: of a centre just on it, rounding would decide.
+    """
     joined = rings[0]
     for ring in rings[1:]:
         distances = np.square(joined[:, None] - ring).sum(axis=2)
         here, there = np.unravel_index(distances.argmin(), distances.shape)
-        parts = (joined[: here + 1], ring[there:], ring[: there + 1], joined[here:])
+        bend = np.array([[joined[here, 0], ring[there, 1]]])
+        parts = (joined[: here + 1], bend, ring[there:], ring[: there + 1], bend, joined[here:])
         joined = np.concatenate(parts)
     return joined
 

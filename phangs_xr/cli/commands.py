@@ -76,7 +76,7 @@ _CHECKING = Lock()
 @app.command()
 def demo(
     out: Path,
-    size: Annotated[int, typer.Option(min=400, help="Side of the mosaics [pixel].")] = 2000,
+    size: Annotated[int, typer.Option(min=400, help="Side of the mosaics in pixels.")] = 2000,
     seed: Annotated[int, typer.Option(help="Another seed, another galaxy.")] = 1,
     quiet: Quiet = False,
     debug: Debug = False,

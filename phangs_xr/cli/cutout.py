@@ -24,7 +24,7 @@ def cutout(
         str,
         typer.Option("--at", help="Position: '01h36m41.7s +15d47m01s', or '24.17 15.78' in deg."),
     ],
-    size: Annotated[float, typer.Option("--size", help="Side of the window [arcsec].")] = 20.0,
+    size: Annotated[float, typer.Option("--size", help="Side of the window in arcsec.")] = 20.0,
     product: Annotated[
         str | None,
         typer.Option(
@@ -38,7 +38,7 @@ def cutout(
         typer.Option("--out", metavar="BASENAME", help="Files to write, without .fits and .png."),
     ] = None,
     distance: Annotated[
-        float | None, typer.Option(help="Of the galaxy [Mpc], for a scale bar in parsec.")
+        float | None, typer.Option(help="Of the galaxy in Mpc, for a scale bar in parsec.")
     ] = None,
     quiet: Quiet = False,
     debug: Debug = False,

@@ -78,10 +78,11 @@ def export_regions(
         out = beside / f"{galaxy}_nebulae.reg"
     best, nebulae = find_best(field), _get_nebulae(field, runner)
     lines = list(_list_polygons(field, _describe_nebulae(nebulae, f"flux_{best}")))
+    # No comment may begin with the word text, which DS9 takes for a region.
     head = (
         "# Region file format: DS9",
         f"# {galaxy}, recipe {field.attrs['recipe']}: nebulae of nebula_mask, along its pixels",
-        f"# text: region_ID, and flux of {best} with its error [erg/s/cm2]",
+        f"# Named by region_ID, and the flux of {best} with its error",
     )
     try:
         write_whole(out, "\n".join((*head, *lines, "")))

@@ -121,24 +121,27 @@ def reduce_to_drawing(image: xr.DataArray) -> tuple[NDArray[np.float32], tuple[i
     sides = [max(lengths) for lengths in image.chunks or ((CHUNK,), (CHUNK,))]
     shape = (image.sizes["y"], image.sizes["x"])
     factor = choose_factor(shape, SIDE, min(sides))
-    if image.dtype.kind != "f":
-        image = image.astype(np.float32)
     if image.chunks is None and max(shape) <= CHUNK:
-        means = average_blocks(image.values, factor)
+        means = _average(image.values, factor)
     else:
         # Blocks must not straddle chunks.
-        tiles = image.chunk(
-            {axis: max(side // factor, 1) * factor for axis, side in zip("yx", sides, strict=True)}
-        )
-        lengths = tuple(
-            tuple(-(-length // factor) for length in axis) for axis in tiles.chunks or ()
-        )
+        lengths = {
+            axis: max(side // factor, 1) * factor for axis, side in zip("yx", sides, strict=True)
+        }
+        pixels = (image if image.chunks else image.chunk(lengths)).data
+        # Left to choose how, dask would load `distributed` to ask whether there is a cluster.
+        pixels = pixels.rechunk(tuple(lengths.values()), method="tasks")
+        chunks = tuple(tuple(-(-length // factor) for length in axis) for axis in pixels.chunks)
         empty = np.empty((0, 0), np.float32)
-        reduced = tiles.data.map_blocks(
-            average_blocks, factor, dtype=np.float32, chunks=lengths, meta=empty
-        )
+        reduced = pixels.map_blocks(_average, factor, dtype=np.float32, chunks=chunks, meta=empty)
         means = np.asarray(reduced.compute())
     return means, (means.shape[0] * factor, means.shape[1] * factor)
+
+
+def _average(pixels: NDArray[Any], factor: int) -> NDArray[np.float32]:
+    """Average pixels of any type."""
+    numbers = pixels if pixels.dtype.kind == "f" else pixels.astype(np.float32)
+    return average_blocks(numbers, factor)
 
 
 def _make_axes(grid: Grid) -> WCSAxes:

@@ -107,7 +107,6 @@ ask() {
   "$function" phangs-xr
   echo "${COMPREPLY[@]}"
 }
-ask cuto
 ask qa out --stri
 """
 
@@ -126,5 +125,5 @@ def test_bash_itself_completes(tmp_path):
         check=True,
         env=environment,
     )
-    assert done.stdout.splitlines() == ["cutout", "--strict"]
+    assert done.stdout.splitlines() == ["--strict"]
     assert done.stderr == ""

@@ -4,14 +4,19 @@ import logging
 import re
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 import typer
 
 from phangs_xr.cli import commands
 from phangs_xr.cli.commands import app, main
+from phangs_xr.cli.console import close_log, open_log, write_log
 from phangs_xr.engine import run
 from tests.commands import call, refuse
+
+LONG = 150 * "x"
 
 LINE = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (DEBUG|INFO|WARNING|ERROR) \[\d+\] (\S.*)"
@@ -111,17 +116,27 @@ from phangs_xr.cli.console import close_log, open_log, write_log
 
 open_log(Path(sys.argv[1]))
 for number in range(300):
-    write_log(f"{sys.argv[2]} {number} " + 150 * "x")
+    write_log(f"other {number} " + 150 * "x")
 close_log()
 """
 
 
+def write_lines(path, name):
+    """Write many lines to a log, as a command would."""
+    open_log(Path(path))
+    for number in range(300):
+        write_log(f"{name} {number} {LONG}")
+    close_log()
+
+
 def test_log__may_be_shared_by_processes(tmp_path):
     log = tmp_path / "run.log"
-    commands = [[sys.executable, "-c", WRITE, log, name] for name in "ab"]
-    processes = [subprocess.Popen(command) for command in commands]
-    assert [process.wait() for process in processes] == [0, 0]
+    other = subprocess.Popen([sys.executable, "-c", WRITE, log])
+    while not log.exists() and other.poll() is None:
+        time.sleep(0.01)
+    write_lines(log, "own")
+    assert other.wait() == 0
     words = [text for _, text in read_log(log)]
-    for name in "ab":
-        own = [text for text in words if text.startswith(name)]
-        assert own == [f"{name} {number} " + 150 * "x" for number in range(300)]
+    for name in ("own", "other"):
+        found = [text for text in words if text.startswith(name)]
+        assert found == [f"{name} {number} {LONG}" for number in range(300)]

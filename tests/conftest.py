@@ -208,7 +208,7 @@ def joint_products(joint_config, joint_images):
 def joint_run(joint_config, tmp_path_factory):
     """The directory of a finished run of that recipe, with its nebulae, not to be changed."""
     out = tmp_path_factory.mktemp("joint_run") / "out"
-    phangs_xr.run(joint_config, out)
+    phangs_xr.run(joint_config, out, chunk=300)
     check_field(out, report=False)
     return out
 

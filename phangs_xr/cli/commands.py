@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from logging import ERROR
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from phangs_xr.cli.console import report_error, set_up_logging, show_line, show_lines, show_table
+from phangs_xr.cli.console import (
+    close_log,
+    report_error,
+    set_up_logging,
+    show_line,
+    show_lines,
+    show_table,
+    write_log,
+)
+from phangs_xr.cli.cutout import cutout
+from phangs_xr.cli.export import export
 from phangs_xr.cli.make_runner import Place, make_runner
+from phangs_xr.cli.options import Debug, Directory, Log, Quiet
 from phangs_xr.cli.run_fields import run_fields
 from phangs_xr.engine.collect_seldom import collect_seldom
 from phangs_xr.errors import InputError
@@ -20,13 +32,10 @@ if TYPE_CHECKING:
     from phangs_xr.engine.field import Field
 
 app = typer.Typer(
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="H-alpha maps with HST's sharpness and MUSE's calibration.",
 )
 
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show results and warnings only.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a mistake.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Directory to write to.")]
 Force = Annotated[
     list[str] | None, typer.Option("--force", help="Take this step, and what depends on it, again.")
@@ -51,11 +60,6 @@ Dashboard = Annotated[
 ]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads, without workers.")]
 
-# Not a Path, which would take the second slash out of s3://bucket/name.zarr.
-Directory = Annotated[
-    str, typer.Argument(metavar="DIR", help="DIR of a run, or its store, which may be a URL.")
-]
-
 FIELDS_AT_ONCE = 4
 """Fields that share a cluster at a time: enough to keep it busy while one of them plans."""
 
@@ -72,10 +76,11 @@ _CHECKING = Lock()
 @app.command()
 def demo(
     out: Path,
-    size: Annotated[int, typer.Option(min=400, help="Side of the mosaics [pixel].")] = 2000,
+    size: Annotated[int, typer.Option(min=400, help="Side of the mosaics in pixels.")] = 2000,
     seed: Annotated[int, typer.Option(help="Another seed, another galaxy.")] = 1,
     quiet: Quiet = False,
     debug: Debug = False,
+    log: Log = None,
 ) -> None:
     """Simulate a galaxy, run the recipe on it, compare the nebulae, and print the summary."""
     from phangs_xr.recipes import DEFAULT
@@ -119,6 +124,7 @@ def init(
     recipe: Annotated[str, typer.Option(help="Which recipe to configure.")] = "default",
     quiet: Quiet = False,
     debug: Debug = False,
+    log: Log = None,
 ) -> None:
     """Write a commented configuration, with the files that are found for a galaxy."""
     from phangs_xr.cli.find_files import find_files, write_config
@@ -161,6 +167,7 @@ def plan(
     threads: Threads = None,
     quiet: Quiet = False,
     debug: Debug = False,
+    log: Log = None,
 ) -> None:
     """Say what a run would do: steps, bytes, memory. Nothing is written."""
     from phangs_xr.engine.dependencies import describe_hole
@@ -204,6 +211,7 @@ def run(
     dashboard: Dashboard = None,
     quiet: Quiet = False,
     debug: Debug = False,
+    log: Log = None,
 ) -> None:
     """Run the recipe on one field or several; what is done already is not done again."""
     set_up_logging(quiet, debug)
@@ -242,6 +250,7 @@ def qa(
     dashboard: Dashboard = None,
     quiet: Quiet = False,
     debug: Debug = False,
+    log: Log = None,
 ) -> None:
     """Measure the nebulae of a finished run, compare HST with MUSE, and write the report."""
     set_up_logging(quiet, debug)
@@ -259,6 +268,7 @@ def explore(
     show: Annotated[bool, typer.Option(help="Open a browser.")] = True,
     quiet: Quiet = False,
     debug: Debug = False,
+    log: Log = None,
 ) -> None:
     """Explore a finished run in the browser, on this machine only."""
     set_up_logging(quiet, debug)
@@ -286,6 +296,7 @@ def survey(
     dashboard: Dashboard = None,
     quiet: Quiet = False,
     debug: Debug = False,
+    log: Log = None,
 ) -> None:
     """Put fields together: a table of all nebulae, one of all fields, an index page."""
     from phangs_xr.cli.survey import survey_and_show
@@ -304,6 +315,7 @@ def info(
     ] = False,
     quiet: Quiet = False,
     debug: Debug = False,
+    log: Log = None,
 ) -> None:
     """Say what is in a store: products, units, who made them when, statistics."""
     from phangs_xr.cli.describe import list_numbers, list_products
@@ -343,27 +355,43 @@ def _check(directory: str | Path, runner: Any, report: bool, out: Path | None = 
     return find_worst(findings)
 
 
+app.command()(export)
+app.command()(cutout)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exit 0 when done, 2 for the user's mistake with one line on stderr."""
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     collect_seldom()
+    try:
+        code = _call(given)
+        write_log(f"exit {code}")
+    finally:
+        close_log()
+    sys.exit(code)
+
+
+def _call(given: list[str]) -> int:
+    """Run a command; return its exit code."""
     command: Callable[..., Any] = typer.main.get_command(app)
     try:
-        code = command(given, prog_name="phangs-xr", standalone_mode=False)
+        code = command(given, prog_name="phangs-xr", standalone_mode=False, obj=given)
     except InputError as error:
         if "--debug" in given:
+            write_log(str(error), ERROR)
             raise
         report_error(str(error))
-        sys.exit(2)
+        return 2
     except (KeyboardInterrupt, typer.Abort):
         code = STOPPED
     except Exception as error:
         # Typer brings its own copy of click, whose exceptions it does not export.
         if not hasattr(error, "format_message"):
+            write_log(f"{type(error).__name__}: {error}", ERROR)
             raise
         report_error(error.format_message())
-        sys.exit(2)
+        return 2
     # Some versions of Typer raise what Ctrl-C raises, others return its code.
     if code == STOPPED:
         report_error("stopped: the next run completes what is not finished")
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0

@@ -5,9 +5,10 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from logging import ERROR
 from pathlib import Path
 
-from phangs_xr.cli.console import show_table
+from phangs_xr.cli.console import show_table, write_log
 from phangs_xr.errors import InputError
 
 LISTEN_EVERY = 0.2
@@ -43,7 +44,9 @@ def run_fields(
             if debug:
                 traceback.print_exc()
             kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-            return f"failed: {kind}{error}"
+            text = f"failed: {kind}{error}"
+            write_log(f"{config} {text}", ERROR)
+            return text
         return "done"
 
     # In this thread if it is one at a time, where Ctrl-C reaches the field at work.

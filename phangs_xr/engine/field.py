@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,11 +10,11 @@ from math import lcm
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from phangs_xr.engine.config import Config, find_option, find_resolution, load_config
 from phangs_xr.engine.dependencies import describe_hole, order_steps
+from phangs_xr.engine.history import TakenStep, format_history, list_upstream
 from phangs_xr.engine.inputs import (
     check_data,
     check_inputs,
@@ -112,17 +111,14 @@ class Field:
         measured
             Numbers that are not in the store yet.
         """
-        lines = [f"phangs_xr {VERSION}, recipe {self.config.recipe}"]
-        upstream = self._list_upstream(one)
-        steps = [step for step in self.plan.steps if step.name in upstream]
-        names = [name for step in steps for name in step.numbers]
+        taken = [
+            TakenStep(two.step, two.inputs, asdict(two.options), two.numbers)
+            for two in self.plan.steps
+        ]
+        steps = list_upstream(taken, one.name)
+        names = [name for two in steps for name in two.numbers]
         numbers = {**self.store.read_numbers(names), **(measured or {})}
-        for step in steps:
-            options = json.dumps(asdict(step.options))
-            lines.append(f"{step.name} {'' if options == '{}' else options}".rstrip())
-            found = [_format_number(name, numbers.get(name)) for name in step.numbers]
-            lines += [f"{step.name} found {text}" for text in found if text]
-        return lines
+        return format_history(VERSION, self.config.recipe, steps, numbers)
 
     def describe_resolution(self, product: str) -> dict[str, float]:
         """Return the attribute `fwhm` of a product [arcsec], nothing where it is not known."""
@@ -133,15 +129,6 @@ class Field:
         if fwhm is None and whose == "muse" and "muse" in self.config.inputs.given:
             fwhm = find_resolution(self.config.inputs.given["muse"].path)
         return {} if fwhm is None else {"fwhm": float(fwhm)}
-
-    def _list_upstream(self, one: PlannedStep) -> set[str]:
-        needed: set[str] = set()
-        found = set()
-        for step in reversed(self.plan.steps):
-            if step is one or needed.intersection((*step.step.outputs, *step.step.found)):
-                needed |= set(step.inputs) - set(step.step.sources)
-                found.add(step.name)
-        return found
 
 
 def prepare_field(
@@ -186,13 +173,6 @@ def prepare_field(
     digests = {name: one["digest"] for name, one in inputs.items()}
     plan = make_plan(config, digests, attrs.get("records", {}), store.has_image, force, VERSION)
     return Field(config, images, inputs, directory, store, plan, _read_catalogue(config), remarks)
-
-
-def _format_number(name: str, value: Any) -> str:
-    """Return a number, or a few by band, for the header of a product; "" for larger arrays."""
-    values = np.atleast_1d(np.asarray(np.nan if value is None else value, dtype=np.float64))
-    known = [f"{one:.7g}" for one in values[np.isfinite(values)]] if values.ndim == 1 else []
-    return f"{name} = {', '.join(known)}" if 0 < len(known) <= 4 else ""
 
 
 def _read_catalogue(config: Config) -> xr.Dataset | None:

@@ -19,8 +19,9 @@ from astropy.visualization import (
 )
 from numpy.typing import NDArray
 
+from phangs_xr.drawing.format_numbers import format_number
+from phangs_xr.drawing.format_units import format_unit
 from phangs_xr.qa.figures.draw_map import draw_compass, draw_line, draw_scale_bar
-from phangs_xr.qa.figures.format_numbers import format_number, format_units
 from phangs_xr.qa.figures.hooks_bokeh import show_tips
 from phangs_xr.qa.figures.sky_axes import OffsetPlane, place_on_sky
 from phangs_xr.qa.figures.style import FLUX_MAP, SKY_COLOUR
@@ -163,7 +164,7 @@ class Views:
 
     def _describe(self, name: str, low: float, high: float) -> str:
         """Return a title in two lines, each as long as the map is wide at most."""
-        unit = format_units(PRODUCTS[name].units)
+        unit = format_unit(PRODUCTS[name].units)
         ends = f"{format_number(low)} to {format_number(high)}"
         lines = (PRODUCTS[name].long_name, f"{name}: {ends}{f' {unit}' if unit else ''}")
         longest = self.side // _LETTER

@@ -1,7 +1,8 @@
 """Where pixels lie: WCS as text, grids, maps from grid to grid, and the accessor `.sky`.
 
-Knows errors and the vocabulary, nothing of files, dask or what an image shows. In order: `wcs`,
-`grid`, `pixel_map`, `accessor`.
+Knows errors, the vocabulary and `drawing`, nothing of files, dask or what an image shows. In order:
+`wcs`, `grid`, `pixel_map`, `accessor`; for the accessor alone `ccddata`, and `plot_image`, which
+draws when it is asked to.
 """
 
 from phangs_xr.sky.accessor import SkyAccessor

@@ -24,6 +24,7 @@ from phangs_xr.sky.wcs import format_wcs, get_astropy_frame, strip_header
 
 if TYPE_CHECKING:
     from astropy.nddata import CCDData
+    from astropy.visualization.wcsaxes import WCSAxes
 
 
 @xr.register_dataarray_accessor("sky")
@@ -118,6 +119,18 @@ class SkyAccessor:
             message = "expected an image for CCDData, found a dataset: choose one of its images"
             raise InputError(message)
         return make_ccddata(self._image, error)
+
+    def plot(self, ax: "WCSAxes | None" = None, **options: Any) -> "WCSAxes":
+        """Draw an image on axes of RA and Dec; options are those of `plot_image`.
+
+        `vmin`, `vmax`, `cmap`, `scale_bar`, `distance` [Mpc].
+        """
+        from phangs_xr.sky.plot_image import plot_image
+
+        if isinstance(self._image, xr.Dataset):
+            message = "expected an image to draw, found a dataset: choose one of its images"
+            raise InputError(message)
+        return plot_image(self._image, ax, **options)
 
     def with_coords(self) -> Any:
         """Add the coordinates `ra` and `dec` [deg], computed where they are looked at.
@@ -256,7 +269,7 @@ def locate_cutout(
     wcs = grid.to_wcs()
     lon, lat = _get_raw_position(center, wcs)
     sides = np.broadcast_to(u.Quantity(size, u.arcsec, copy=None).to_value(u.deg), 2)
-    if not np.all(sides > 0):
+    if not np.all((sides > 0) & (sides < np.inf)):
         raise InputError(f"expected a positive size of the cutout, found {size}: give arcsec")
     # astropy orders the scales as the axes of FITS are, columns first.
     counts = np.maximum(np.round(sides / proj_plane_pixel_scales(wcs)[::-1]), 1)

@@ -22,6 +22,8 @@ from phangs_xr.engine.config import Output, load_config
 from phangs_xr.errors import InputError
 from phangs_xr.io.archive import find_fields
 from phangs_xr.io.zarr import FieldStore
+from phangs_xr.qa.export_cutout import export_cutout
+from phangs_xr.qa.export_regions import export_regions
 from phangs_xr.qa.measure.nebulae import MEASURED
 from phangs_xr.schema import FLUX
 from tests.configs import write_config
@@ -95,6 +97,20 @@ def remote(small, s3, tmp_path_factory):
     out = tmp_path_factory.mktemp("remote")
     phangs_xr.run(config, out, chunk=CHUNK)
     return config, out
+
+
+def test_other_tools_files_are_made_of_s3_as_of_a_disk(remote, local, tmp_path):
+    image = phangs_xr.open_store(local)["hst"]["halpha"]
+    center = image.sky.wcs.pixel_to_world(100.5, 100.5)
+    made = {}
+    for name, store in (("s3", remote[0].output.store), ("disk", local)):
+        folder = tmp_path / name
+        folder.mkdir()
+        export_regions(store, folder / "nebulae.reg")
+        export_cutout(store, center, 2, "halpha", folder / "cut")
+        made[name] = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert set(made["s3"]) == {"nebulae.reg", "cut.fits", "cut.png"}
+    assert made["s3"] == made["disk"]
 
 
 def test_run_writes_to_s3_what_it_writes_to_a_disk(remote, local):

@@ -9,7 +9,6 @@ import xarray as xr
 from phangs_xr.errors import InputError
 from phangs_xr.qa import views as reading
 from phangs_xr.qa.app import build_app, serve_app
-from phangs_xr.qa.figures.format_numbers import format_units
 from phangs_xr.qa.measure.products import find_product
 from phangs_xr.qa.views import Views, find_window, read_ids, write_ids
 from phangs_xr.sky.grid import get_grid
@@ -101,21 +100,6 @@ def test_without_panel_it_says_how_to_install_it(checked, monkeypatch):
 def test_a_field_without_maps_is_refused():
     with pytest.raises(InputError, match="halpha"):
         serve_app(xr.DataTree.from_dict({"/": xr.Dataset()}))
-
-
-@pytest.mark.parametrize(
-    ("unit", "text"),
-    [
-        ("10**-20 erg s-1 cm-2", "10⁻²⁰ erg s⁻¹ cm⁻²"),
-        ("10**-20 erg s-1 cm-2 arcsec-2", "10⁻²⁰ erg s⁻¹ cm⁻² arcsec⁻²"),
-        ("electron / s", "electron/s"),
-        ("Angstrom-1", "Å⁻¹"),
-        ("km s-1", "km s⁻¹"),
-        ("", ""),
-    ],
-)
-def test_units_are_set_as_people_write_them(unit, text):
-    assert format_units(unit) == text
 
 
 def test_findings_of_the_store_are_told(checked):

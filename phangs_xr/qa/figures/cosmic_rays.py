@@ -9,10 +9,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from phangs_xr.drawing.stretch import choose_stretch
 from phangs_xr.qa.figures.draw_map import draw_compass, draw_image, draw_line, draw_scale_bar
 from phangs_xr.qa.figures.hooks_matplotlib import hide_labels
 from phangs_xr.qa.figures.sky_axes import Axes, choose_plane, place_on_sky
-from phangs_xr.qa.figures.stretch import choose_stretch
 from phangs_xr.qa.figures.style import (
     COUNT_MAP,
     SKY_COLOUR,

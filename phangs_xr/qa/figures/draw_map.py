@@ -11,11 +11,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from phangs_xr.qa.figures.format_numbers import format_tick
+from phangs_xr.drawing.format_numbers import format_tick
+from phangs_xr.drawing.scale_bar import format_length
+from phangs_xr.drawing.stretch import Stretch
 from phangs_xr.qa.figures.hooks_bokeh import show_tips
 from phangs_xr.qa.figures.hooks_matplotlib import hide_labels
 from phangs_xr.qa.figures.sky_axes import Plane, find_directions, place_on_sky
-from phangs_xr.qa.figures.stretch import Stretch
 from phangs_xr.qa.figures.style import (
     FLUX_MAP,
     FLUX_UNIT,
@@ -186,7 +187,7 @@ def draw_scale_bar(plane: Plane) -> list[Any]:
     label = hv.Text(
         left,
         bottom + 0.03 * (top - bottom),
-        _name_length(arcsec, plane.distance),
+        format_length(arcsec, plane.distance),
         halign="left",
         valign="bottom",
         kdims=plane.dims,
@@ -196,18 +197,6 @@ def draw_scale_bar(plane: Plane) -> list[Any]:
         style(bar, **both, width=(3, 2.5), mpl=plane.mpl),
         style(label, **both, bokeh={"text_font_size": "9pt"}, mpl={**plane.mpl, "fontsize": 9}),
     ]
-
-
-def _name_length(arcsec: float, distance: float | None) -> str:
-    """Return how an angle reads, with the length that it is at a distance [Mpc] if that is known.
-
-    One arcsec is 4.848 pc at 1 Mpc.
-    """
-    angle = f"{arcsec:g}″" if arcsec < 60 else f"{arcsec / 60:g}′"
-    if distance is None:
-        return angle
-    parsec = float(f"{np.deg2rad(arcsec / 3600) * distance * 1e6:.2g}")
-    return f"{angle} = {parsec:g} pc" if parsec < 1000 else f"{angle} = {parsec / 1000:g} kpc"
 
 
 def draw_compass(plane: Plane) -> list[Any]:

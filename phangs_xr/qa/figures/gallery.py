@@ -12,10 +12,10 @@ import scipy
 import xarray as xr
 from numpy.typing import NDArray
 
+from phangs_xr.drawing.format_numbers import format_number
+from phangs_xr.drawing.stretch import choose_stretch
 from phangs_xr.errors import InputError
-from phangs_xr.qa.figures.format_numbers import format_number
 from phangs_xr.qa.figures.sky_axes import find_directions
-from phangs_xr.qa.figures.stretch import choose_stretch
 from phangs_xr.qa.figures.style import (
     BLACK,
     FLUX_MAP,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from phangs_xr.qa.figures.format_numbers import format_tick
+from phangs_xr.drawing.format_numbers import format_tick
 
 Ticks = Sequence[tuple[float, str]]
 """Places on an axis, and how they read."""

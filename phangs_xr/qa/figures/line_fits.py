@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from phangs_xr.drawing.format_numbers import format_number, format_tick
 from phangs_xr.errors import InputError
 from phangs_xr.numerics.pair_counts import HISTOGRAM_EDGES
-from phangs_xr.qa.figures.format_numbers import format_number, format_tick
 from phangs_xr.qa.figures.style import (
     BLACK,
     COLOURS,

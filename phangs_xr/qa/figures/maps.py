@@ -8,6 +8,7 @@ import holoviews as hv
 import numpy as np
 import xarray as xr
 
+from phangs_xr.drawing.stretch import choose_stretch
 from phangs_xr.qa.figures.draw_map import (
     arrange_maps,
     draw_image,
@@ -16,7 +17,6 @@ from phangs_xr.qa.figures.draw_map import (
     frame_map,
 )
 from phangs_xr.qa.figures.sky_axes import Axes, Plane, choose_plane
-from phangs_xr.qa.figures.stretch import choose_stretch
 from phangs_xr.qa.figures.style import RATIO_MAP, choose_ratio_limit, tick_ratios
 from phangs_xr.qa.measure.overviews import MAPPED, Overview, reduce_field
 from phangs_xr.qa.measure.products import find_distance, find_number

@@ -8,8 +8,8 @@ import holoviews as hv
 import numpy as np
 import xarray as xr
 
+from phangs_xr.drawing.format_numbers import format_number
 from phangs_xr.errors import InputError
-from phangs_xr.qa.figures.format_numbers import format_number
 from phangs_xr.qa.figures.style import (
     COLOURS,
     FLUX_UNIT,

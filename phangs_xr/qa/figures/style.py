@@ -11,6 +11,10 @@ import holoviews as hv
 import numpy as np
 from numpy.typing import NDArray
 
+from phangs_xr.drawing.colours import FLUX_MAP as FLUX_MAP
+from phangs_xr.drawing.colours import SKY_COLOUR as SKY_COLOUR
+from phangs_xr.drawing.format_units import format_unit
+from phangs_xr.drawing.scale_bar import choose_round as choose_round
 from phangs_xr.qa.figures.hooks_bokeh import name_ticks
 from phangs_xr.qa.figures.hooks_matplotlib import (
     Ticks,
@@ -19,14 +23,13 @@ from phangs_xr.qa.figures.hooks_matplotlib import (
     place_panels,
     show_as_image,
 )
+from phangs_xr.schema import FLUX
 
-FLUX_UNIT = "10⁻²⁰ erg s⁻¹ cm⁻²"
-"""As axes show it; the data say `10**-20 erg s-1 cm-2`."""
+FLUX_UNIT = format_unit(FLUX)
+"""As axes show it."""
 
-FLUX_MAP = "inferno"
 RATIO_MAP = "RdBu_r"
 COUNT_MAP = "cividis"
-SKY_COLOUR = "#404040"
 OUTLINE, STAR_OUTLINE = "#56b4e9", "#00c08a"
 BLACK, GREY = "#222222", "#8c8c8c"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -187,12 +190,6 @@ def tick_ratios(limit: float, centre: float = 1.0) -> list[tuple[float, str]]:
 def thin_out(count: int) -> float:
     """Return a factor for the size of marks, 1 for few, less for many, so that all can be seen."""
     return float(np.clip(np.sqrt(300 / max(count, 1)), 0.25, 1.0))
-
-
-def choose_round(length: float) -> float:
-    """Return the largest of 1, 2, 5, 10, 20, 30, 60, … not above a length."""
-    rounds = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600]
-    return max((value for value in rounds if value <= length), default=rounds[0])
 
 
 def choose_ratio_limit(ratios: NDArray[np.floating[Any]]) -> float:

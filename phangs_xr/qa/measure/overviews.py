@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from phangs_xr.drawing.average_blocks import Image, average_blocks, choose_factor
 from phangs_xr.engine.runner import Runner
 from phangs_xr.engine.tiles import Measurement, run_reductions
 from phangs_xr.numerics.lazy import DEFAULT_CHUNK
@@ -38,8 +39,6 @@ DERIVED = (
     *("continuum", "continuum_err", "muse_coverage"),
 )
 """What figures of errors and equivalent widths need of whole mosaics besides."""
-
-Image = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -175,43 +174,6 @@ def _join_chunks(chunks: Mapping[tuple[int, int], Image]) -> Image:
     return image
 
 
-def average_blocks(image: Image, factor: int) -> NDArray[np.float32]:
-    """Return the means of square blocks over their finite pixels.
-
-    The last blocks of the image may be partial; a block without finite pixels is NaN.
-    """
-    if factor == 1:
-        return image.astype(np.float32, copy=False)
-    rows, columns = (-(-size // factor) for size in image.shape)
-    missing = [(0, -size % factor) for size in image.shape]
-    if missing != [(0, 0), (0, 0)]:
-        image = np.pad(image, missing, constant_values=np.nan)
-
-    def add_up(values: Image) -> Image:
-        # Rows first: that leaves little for the slow sums along the short axis.
-        tall = values.reshape(rows, factor, columns * factor).sum(axis=1, dtype=np.float32)
-        total: Image = tall.reshape(rows, columns, factor).sum(axis=2, dtype=np.float32)
-        return total
-
-    finite = np.isfinite(image)
-    if finite.all():
-        return (add_up(image) / factor**2).astype(np.float32)
-    number = add_up(finite.astype(np.float32))
-    total = add_up(np.where(finite, image, image.dtype.type(0)))
-    with np.errstate(invalid="ignore"):
-        return (total / number).astype(np.float32)
-
-
-def choose_factor(shape: tuple[int, int], side: int) -> int:
-    """Return the smallest block side that leaves at most `side` blocks along each axis.
-
-    Larger images get a divisor of the default chunk, so that no block straddles two chunks.
-    """
-    least = math.ceil(max(shape) / side)
-    divisors = (factor for factor in range(least, DEFAULT_CHUNK + 1) if DEFAULT_CHUNK % factor == 0)
-    return least if max(shape) <= DEFAULT_CHUNK else next(divisors, least)
-
-
 def reduce_image(image: xr.DataArray, side: int = SIDE) -> xr.DataArray:
     """Return an image's block means in memory, at most `side` pixels along each axis.
 
@@ -219,7 +181,7 @@ def reduce_image(image: xr.DataArray, side: int = SIDE) -> xr.DataArray:
     `x` at the centres of the blocks and the same `wcs`.
     """
     grid = get_grid(image)
-    factor = choose_factor(grid.shape, side)
+    factor = choose_factor(grid.shape, side, DEFAULT_CHUNK)
     return _label_means(average_blocks(image.values, factor), grid, factor, image.attrs)
 
 
@@ -231,7 +193,7 @@ def average_image(
     They are those of `reduce_image`; `runner` is threads of this process if None.
     """
     grid = get_grid(image)
-    reduction = ReduceToOverview(choose_factor(grid.shape, side))
+    reduction = ReduceToOverview(choose_factor(grid.shape, side, DEFAULT_CHUNK))
     measurement = Measurement(reduction, (image,))
     found = run_reductions({str(image.name): measurement}, runner or Runner(), "draw")
     [(means, _)] = found[str(image.name)]
@@ -280,7 +242,7 @@ def plan_overview(
     )
     stride = math.ceil(math.sqrt(grid.shape[0] * grid.shape[1] / SAMPLE))
     strides = tuple(stride if image.name in COUNTED else 0 for image in wanted)
-    reduction = ReduceToOverview(choose_factor(grid.shape, side), strides)
+    reduction = ReduceToOverview(choose_factor(grid.shape, side, DEFAULT_CHUNK), strides)
     return OverviewPlan(field, grid, wanted, reduction)
 
 

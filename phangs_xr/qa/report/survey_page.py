@@ -14,8 +14,8 @@ import numpy as np
 import xarray as xr
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from phangs_xr.drawing.stretch import choose_stretch
 from phangs_xr.engine.runner import Runner
-from phangs_xr.qa.figures.stretch import choose_stretch
 from phangs_xr.qa.figures.style import FLUX_MAP, SKY_COLOUR
 from phangs_xr.qa.measure.numbers import write_whole
 from phangs_xr.qa.measure.overviews import average_image

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from phangs_xr.drawing.format_numbers import format_round
+
 
 @dataclass(frozen=True)
 class Stretch:
@@ -25,6 +27,11 @@ class Stretch:
     high: float
     width: float
 
+    @classmethod
+    def between(cls, low: float, high: float) -> Stretch:
+        """Return a stretch that is linear over the faintest fifteenth."""
+        return cls(low, high, (high - low) / 15)
+
     def apply(self, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
         """Return values as numbers that a linear colour map shows as this stretch."""
         stretched: NDArray[np.floating[Any]] = np.arcsinh((values - self.low) / self.width)
@@ -38,7 +45,8 @@ class Stretch:
     @property
     def ticks(self) -> list[tuple[float, str]]:
         """Round values for a colour bar: where `apply` puts them, and how they read."""
-        decades = np.arange(-6, 9)
+        largest = max(abs(self.low), abs(self.high), float(np.finfo(np.float32).tiny))
+        decades = np.floor(np.log10(largest)) + np.arange(-10, 1)
         steps = np.outer(10.0**decades, [1.0, 2.0, 5.0]).ravel()
         values = np.concatenate([-steps[::-1], [0.0], steps])
         values = values[(values >= self.low) & (values <= self.high)]
@@ -48,7 +56,7 @@ class Stretch:
         for value in sorted(values, key=lambda value: (value != 0, -abs(value))):
             place = float(self.apply(np.asarray(value)))
             if all(abs(place - other) >= gap for other, _ in chosen):
-                chosen.append((place, f"{value:g}"))
+                chosen.append((place, format_round(float(value))))
         return sorted(chosen)
 
 
@@ -60,4 +68,4 @@ def choose_stretch(values: NDArray[np.floating[Any]]) -> Stretch:
     low, high = (float(value) for value in np.percentile(finite, (1.0, 99.8)))
     if not high > low:
         low, high = low - 0.5, low + 0.5
-    return Stretch(low, high, (high - low) / 15)
+    return Stretch.between(low, high)

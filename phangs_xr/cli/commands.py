@@ -279,6 +279,35 @@ def explore(
 
 
 @app.command()
+def compare(
+    places: Annotated[
+        list[str], typer.Argument(metavar="DIR...", help="DIRs of runs, or stores; URLs too.")
+    ],
+    product: Annotated[
+        str | None, typer.Option("--map", help="Which map; each recipe's best if not.")
+    ] = None,
+    out: Out = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    memory: Memory = None,
+    chunk: Chunk = None,
+    threads: Threads = None,
+    dashboard: Dashboard = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+    log: Log = None,
+) -> None:
+    """Compare runs of one galaxy with the first of them: nebulae, pixels, options."""
+    from phangs_xr.qa.compare import compare_runs
+
+    set_up_logging(quiet, debug)
+    place = Place(workers, scheduler, threads, memory, chunk, dashboard)
+    with make_runner(place, quiet) as runner:
+        lines = compare_runs(places, out, runner, product=product)
+    show_lines(lines)
+
+
+@app.command()
 def survey(
     places: Annotated[
         list[str],

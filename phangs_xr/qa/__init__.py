@@ -14,6 +14,7 @@ from phangs_xr.qa.measure.numbers import compare_fluxes
 from phangs_xr.qa.measure.registration import measure_shift
 
 if TYPE_CHECKING:
+    from phangs_xr.qa.compare import compare_runs
     from phangs_xr.qa.survey import Survey, survey_fields
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Survey",
     "check_field",
     "compare_fluxes",
+    "compare_runs",
     "examine_field",
     "list_findings",
     "measure_nebulae",
@@ -28,7 +30,7 @@ __all__ = [
     "survey_fields",
 ]
 
-_LATER = {"Survey": "survey", "survey_fields": "survey"}
+_LATER = {"compare_runs": "compare", "Survey": "survey", "survey_fields": "survey"}
 """What reads configurations or draws, and its module: imported when it is asked for."""
 
 

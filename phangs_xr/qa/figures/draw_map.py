@@ -51,11 +51,15 @@ _LEGEND = {"legend_opts": {"background_fill_alpha": 0.7, "padding": 3, "margin":
 """So small that it hides little of a map."""
 
 
-def draw_image(plane: Plane, image: xr.DataArray, stretch: Stretch) -> Any:
+def draw_image(
+    plane: Plane, image: xr.DataArray, stretch: Stretch, *, with_bar: bool = True
+) -> Any:
     """Draw an image of flux per HST pixel, reduced to what can be drawn, with its colour bar."""
     value = hv.Dimension("stretched", label="Hα flux")
     picture = plane.draw(image, stretch.apply(image.values), value)
-    bar = draw_bar(f"{FLUX_UNIT} per HST pixel", stretch.ticks)
+    bar: dict[str, dict[str, Any]] = {"bokeh": {"hooks": []}, "mpl": {}}
+    if with_bar:
+        bar = draw_bar(f"{FLUX_UNIT} per HST pixel", stretch.ticks)
     undo = f"({stretch.low!r} + {stretch.width!r} * Math.sinh(value))"
     return _finish_image(plane, picture, bar, "flux", undo, FLUX_MAP, stretch.limits)
 

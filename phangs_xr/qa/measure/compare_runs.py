@@ -355,7 +355,8 @@ def list_sentences(reference: Run, comparison: Comparison) -> list[str]:
     if pixels is not None:
         told.append(
             f"By least squares, pixel by pixel, {run.product} = {pixels.slope:.3f} × "
-            f"{reference.product} {pixels.offset:+.3g}, correlation {pixels.correlation:.3f}, {pixels.n} pixels."
+            f"{reference.product} {pixels.offset:+.3g}, correlation {pixels.correlation:.3f}, "
+            f"{pixels.n} pixels."
         )
     return [*told, *comparison.notes]
 

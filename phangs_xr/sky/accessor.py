@@ -132,18 +132,25 @@ class SkyAccessor:
             raise InputError(message)
         return plot_image(self._image, ax, **options)
 
-    def with_coords(self) -> Any:
+    def with_coords(self, *, index: bool = True) -> Any:
         """Add the coordinates `ra` and `dec` [deg], computed where they are looked at.
 
         Slices keep them lazy. Computing or writing the image fills them, at 16 bytes per pixel:
         add them for looking, not for working.
 
+        Parameters
+        ----------
+        index
+            Whether `.sel(ra=, dec=)` shall select by them. Without, libraries take them that know
+            no index of two dimensions: `hvplot.image(x="x", y="y", hover_cols=["ra", "dec"])`.
+
         Returns
         -------
         DataArray or Dataset
-            With two coordinates more, by which `.sel(ra=, dec=)` selects too.
+            With two coordinates more.
         """
-        return self._image.assign_coords(make_sky_coordinates(self.grid))
+        found = self._image.assign_coords(make_sky_coordinates(self.grid))
+        return found if index else found.drop_indexes(list(_UNITS))
 
     def header(self) -> fits.Header:
         """Return the FITS header of this slice.

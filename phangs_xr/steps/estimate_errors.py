@@ -195,8 +195,10 @@ def estimate_errors(
             ratio, exposure = options.assumed_ratio, find_time(image)
             error = map_pixels(spread_error, image, noise=noise, ratio=ratio, exposure=exposure)
         else:
-            wanted = options.pixel_noise == "measured" and measured is not None
-            ratio = measured["pixel_noise_ratio"][number] if wanted and measured else 1.0
+            ratio = 1.0
+            # Not `if measured`: what is lazy has no truth.
+            if options.pixel_noise == "measured" and measured is not None:
+                ratio = measured["pixel_noise_ratio"][number]
             error = map_pixels(find_error, weight, image, ratio=ratio)
         name = f"{band}_err"
         units = image.attrs["units"]

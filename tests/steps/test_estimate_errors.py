@@ -8,11 +8,11 @@ import phangs_xr
 from phangs_xr.engine.config import load_config
 
 
-def test_measured_noise_is_lazy_too(joint_config, joint_images):
+def test_measured_noise_is_lazy_too(joint_config, joint_products):
     options = load_config(joint_config).options["estimate_errors"]
     assert options.pixel_noise == "measured"
     names = ("narrow", "continuum1", "continuum2")
-    images = {name: joint_images[name] for band in names for name in (band, f"{band}_weight")}
+    images = {name: joint_products[name] for band in names for name in (band, f"{band}_weight")}
 
     def refuse(*_, **__):
         raise AssertionError("computed")

@@ -11,9 +11,9 @@ solved for in closed form. Linear in the pixels: no pixel is treated by its sign
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import ceil, log, pi, sqrt
+from math import ceil, log, sqrt
 from typing import Any
 
 import numpy as np
@@ -22,18 +22,24 @@ from numpy.typing import NDArray
 
 from phangs_xr.errors import InputError, require_between
 from phangs_xr.numerics.collect import CollectImages
-from phangs_xr.numerics.filters import BLOCK_SIDE, smooth_gaussian, smooth_widely
+from phangs_xr.numerics.filters import BLOCK_SIDE
 from phangs_xr.numerics.find_shift import LARGEST_SHIFT
-from phangs_xr.numerics.fit_continuum import (
-    MuseView,
-    evaluate_quotient,
-    fit_robust_offset,
-    fit_shifted,
-    measure_residual,
-    weigh_colour,
-)
+from phangs_xr.numerics.fit_bands import FitBands
 from phangs_xr.numerics.lazy import label_number, map_halo, map_pixels, map_tiles, reduce_images
 from phangs_xr.numerics.resampling import PAD, sample_shifted
+from phangs_xr.numerics.solve_line import (
+    REACH,
+    add_assumed,
+    divide_error,
+    divide_line,
+    fill_like,
+    find_continuum,
+    find_line_response,
+    find_log_colour,
+    find_width,
+    free_band,
+    scale,
+)
 from phangs_xr.photometry.choose_curve import find_curve
 from phangs_xr.photometry.extinction import find_extinction_factor
 from phangs_xr.photometry.labels import keep_curve, label_product, require_products, require_units
@@ -57,12 +63,6 @@ MARGIN = PAD + LARGEST_SHIFT
 
 LARGEST_GAIN = 0.15
 """Difference of HST's from MUSE's calibration that is nothing to worry about."""
-
-WIDE = 8.0
-"""σ from which on a Gaussian is taken over block means [pixel]."""
-
-REACH = 5
-"""Half-width of the colour's Gaussians [σ]."""
 
 
 @dataclass(frozen=True)
@@ -160,99 +160,6 @@ def judge_model(numbers: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-@dataclass(frozen=True)
-class _Fit:
-    """Fit what MUSE's grid shows; picklable, with what labels told."""
-
-    names: tuple[str, ...]
-    weights: tuple[float, float]
-    scale: float
-    area: float
-
-    def __call__(self, images: Mapping[str, Image]) -> dict[str, Any]:
-        return fit_images(images, self.weights, self.scale, self.area)
-
-
-def fit_images(
-    known: Mapping[str, Image], weights: tuple[float, float], scale: float, area: float
-) -> dict[str, Any]:
-    """Fit gain, continuum, skies and shift.
-
-    Parameters
-    ----------
-    known
-        MUSE's and HST's images on MUSE's grid, by `NAMES`.
-    weights
-        Of the broad bands.
-    scale
-        Side of a spaxel [arcsec].
-    area
-        A spaxel's over an HST pixel's.
-
-    Returns
-    -------
-    dict
-        The numbers of `solve_halpha`, skies per HST pixel.
-
-    Raises
-    ------
-    InputError
-        If too few spaxels have data in all of them.
-    """
-    broad = [band for band in BANDS[1:] if f"{band}_on_muse" in known]
-    stars = known.get("star_mask")
-    free = np.isfinite(known["musehalpha"]) & np.isfinite(known["narrow_on_muse"])
-    for band in broad:
-        free &= np.isfinite(known[f"{band}_on_muse"])
-    if stars is not None:
-        free &= np.nan_to_num(stars) == 0
-    skies = dict.fromkeys(broad, 0.0)
-    for band in broad:
-        own = known.get(f"muse_{band}_flux")
-        if own is not None:
-            skies[band] = fit_robust_offset(own, known[f"{band}_on_muse"], free)
-    bands = [known[f"{band}_on_muse"] - skies[band] for band in broad]
-    responses = [known["line_response"], *(known[f"{band}_response"] for band in broad)]
-    view = MuseView(
-        known["narrow_on_muse"],
-        bands[0],
-        bands[1] if len(bands) > 1 else None,
-        np.zeros_like(known["narrow_on_muse"]),
-        np.nan_to_num(known["musehalpha"]),
-        np.nan_to_num(known["musehalpha_err"], nan=np.inf),
-        tuple(responses),
-        free & np.isfinite(known["musehalpha_err"]),
-        weights,
-    )
-    try:
-        model, shift, shift_error, moved = fit_shifted(view, scale)
-    except ValueError as error:
-        message = (
-            f"solve_halpha: spaxels with data in HST's bands and MUSE's H-alpha are needed to fit "
-            f"the continuum, found {error}: check that the images overlap, or leave muse out"
-        )
-        raise InputError(message) from None
-    q = np.zeros(3)
-    q_errors = np.zeros(3)
-    q[: model.q.size], q_errors[: model.q.size] = model.q, model.q_errors
-    by_band = [model.sky, *(skies.get(band, np.nan) for band in BANDS[1:])]
-    return {
-        "gain": model.gain,
-        "gain_error": model.gain_error,
-        "continuum_q": q,
-        "continuum_q_error": q_errors,
-        "continuum_colour": np.array([model.colour, *model.colours]),
-        "field_sky": np.array(by_band) / area,
-        "muse_shift": shift,
-        "muse_shift_error": shift_error,
-        "mean_response": np.array(
-            [float(np.median(one[view.used])) for one in responses]
-            + [0.0] * (len(BANDS) - len(responses))
-        ),
-        "calibration_error": measure_residual(moved, model),
-    }
-
-
 def reduce_to_model(
     options: SolveHalpha, images: Mapping[str, xr.DataArray | None]
 ) -> CollectImages:
@@ -269,141 +176,7 @@ def reduce_to_model(
         weights = weigh_bands(pivots)
         grid = get_grid(first)
         scale, area = sqrt(grid.pixel_area), first.attrs["pixel_area_ratio"]
-    return CollectImages(names, _Fit(names, weights, scale, area))
-
-
-def find_log_colour(
-    first: Image,
-    second: Image,
-    first_err: Image,
-    second_err: Image,
-    *,
-    origin: tuple[int, int],
-    sigma: float,
-    fine: float,
-    signal: float,
-    typical: float,
-) -> Image:
-    """Return ln(c1/c2) of smoothed bands, finer where they are bright.
-
-    Parameters
-    ----------
-    first, second
-        Line-free broad bands; NaN is missing.
-    first_err, second_err
-        Errors of their pixels.
-    origin
-        Absolute row and column of the first pixel.
-    sigma, fine
-        Of the two Gaussians [pixel].
-    signal
-        Signal to noise from which the finer one counts.
-    typical
-        ln(c1/c2) where neither tells.
-    """
-    colour = np.full_like(first, typical)
-    for width, limit in ((sigma, 0.0), (fine, signal)):
-        one, other = (_smooth(band, width, origin) for band in (first, second))
-        # Errors change slowly: those of the mean follow from the pixel's own.
-        share = limit / (2 * sqrt(pi) * width)
-        bright = (one > np.maximum(share * first_err, 0)) & (
-            other > np.maximum(share * second_err, 0)
-        )
-        np.divide(one, other, out=one, where=bright)
-        np.clip(one, 0.05, 20, out=one)
-        np.log(one, out=colour, where=bright)
-    colour[np.isnan(first) | np.isnan(second)] = np.nan
-    return colour
-
-
-def _smooth(band: Image, sigma: float, origin: tuple[int, int]) -> Image:
-    if sigma >= WIDE:
-        return smooth_widely(band, sigma, REACH, origin)
-    return smooth_gaussian(band, sigma, ceil(REACH * sigma), origin)
-
-
-def free_band(flux: Image, response: Image, halpha: Image, *, sky: float) -> Image:
-    """Return a broad band without sky and lines."""
-    return flux - float(sky) - response * halpha
-
-
-def find_terms(
-    colour: Image, *, q: Values, colours: Values, weights: tuple[float, float]
-) -> tuple[Image, Image]:
-    """Return what each broad band counts for in the continuum, q(u) a1 and q(u) a2."""
-    centre, low, high = (float(value) for value in colours)
-    quotient = evaluate_quotient(colour, q, centre, (low, high))
-    first, second = weigh_colour(colour, weights)
-    return quotient * first, quotient * second
-
-
-def find_continuum(
-    colour: Image,
-    *bands: Image,
-    q: Values,
-    colours: Values,
-    weights: tuple[float, float],
-    skies: Sequence[Any],
-    squared: bool = False,
-) -> Image:
-    """Return the continuum, or its variance if the bands are errors and `squared`.
-
-    Parameters
-    ----------
-    colour
-        ln u; zeros for one broad band.
-    *bands
-        One or two broad bands, or their errors.
-    q, colours, weights
-        Of the model.
-    skies
-        To be taken off the bands; zeros for errors.
-    squared
-        Whether terms add in squares.
-    """
-    terms = find_terms(colour, q=q, colours=colours, weights=weights)
-    total = np.zeros_like(colour)
-    for term, band, sky in zip(terms, bands, skies, strict=False):
-        part = term * (band - float(sky))
-        total = total + (part**2 if squared else part)
-    return total
-
-
-def find_line_response(
-    colour: Image,
-    response: Image,
-    *others: Image,
-    gain: float,
-    q: Values,
-    colours: Values,
-    weights: tuple[float, float],
-) -> Image:
-    """Return what is left of a line of flux 1 in the narrow band without its continuum [1/Å]."""
-    lost = find_continuum(
-        colour, *others, q=q, colours=colours, weights=weights, skies=[0.0] * len(others)
-    )
-    return float(gain) * response - lost
-
-
-def divide_line(narrow: Image, continuum: Image, response: Image, *, sky: float) -> Image:
-    """Return Hα."""
-    return (narrow - float(sky) - continuum) / response
-
-
-def divide_error(error: Image, variance: Image, response: Image) -> Image:
-    """Return the error of Hα."""
-    return np.sqrt(error**2 + variance) / response
-
-
-def add_assumed(variance: Image, continuum: Image, *, relative: float) -> Image:
-    """Return the variance of a continuum that is known to a share of it only."""
-    return variance + (relative * continuum) ** 2
-
-
-def find_width(line: Image, continuum: Image, error: Image) -> Image:
-    """Return the equivalent width [Å] where the continuum is above three errors, else NaN."""
-    known = continuum > 3 * error
-    return np.divide(line, continuum, out=np.full_like(line, np.nan), where=known)
+    return CollectImages(names, FitBands(names, weights, scale, area))
 
 
 def find_halo(options: SolveHalpha, grid: Grid) -> int:
@@ -421,11 +194,6 @@ def assume_response(options: SolveHalpha, image: xr.DataArray, ebv: float) -> fl
     seen += options.nii_ratio * float(curve.find_response(LINES[strong], speed))
     seen += options.nii_ratio * share * float(curve.find_response(LINES["NII6548"], speed))
     return seen / find_extinction_factor(curve.pivot, ebv)
-
-
-def fill_like(image: Image, *, value: float) -> Image:
-    """Return one value where the image has data."""
-    return np.where(np.isnan(image), np.nan, value)
 
 
 def solve_halpha(
@@ -643,11 +411,6 @@ PRODUCTS_MADE = (
     "colour",
     "equivalent_width",
 )
-
-
-def scale(image: Image, *, factor: float) -> Image:
-    """Return the image times a factor."""
-    return image * factor
 
 
 def _stack(values: list[Any]) -> Any:

@@ -86,8 +86,9 @@ def draw_values(
         values = np.log10(np.maximum(values, low / 10))
         low, high = (float(np.log10(one)) for one in limits)
     named = ticks or [*limits, (low + high) / 2]
-    marks = [(float(np.log10(one)) if log else float(one), format_tick(one)) for one in named]
-    bar = draw_bar(label, sorted(marks))
+    places = [float(np.log10(one)) if log else float(one) for one in named]
+    names = [format_tick(float(f"{one:.3g}")) for one in named]
+    bar = draw_bar(label, sorted(zip(places, names, strict=True)))
     picture = plane.draw(image, values.astype(np.float32), hv.Dimension("value", label=label))
     undo = "Math.pow(10, value)" if log else "value"
     return _finish_image(plane, picture, bar, "value", undo, cmap, (low, high))

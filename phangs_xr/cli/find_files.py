@@ -130,6 +130,7 @@ def write_config(galaxy: str, found: dict[str, Path], base: Path, recipe: str) -
         "# A field of phangs_xr: `phangs-xr plan` says what it makes, `phangs-xr run` makes it.",
         f'galaxy = "{galaxy}"              # names the files',
         f'recipe = "{get_recipe(recipe).name}"',
+        "# distance = 10.0               # of the galaxy [Mpc], for lengths in figures",
         "",
         "[inputs]                        # paths relative to this file",
         _write_input("narrow", found, base, "narrow band that holds H-alpha, electrons/s"),
@@ -148,6 +149,8 @@ def write_config(galaxy: str, found: dict[str, Path], base: Path, recipe: str) -
         "# [output]",
         f'# products = ["{get_recipe(recipe).best}"]      # make only these and what they need',
         f'# fits = ["{get_recipe(recipe).best}"]          # write only these as FITS',
+        '# store = "survey.zarr"         # one archive for many fields, each in a group',
+        f'# group = "{galaxy}/f555w_f814w"',
         "",
     ]
     return "\n".join(lines)

@@ -22,6 +22,7 @@ from phangs_xr.engine.config import Output, load_config
 from phangs_xr.errors import InputError
 from phangs_xr.io.archive import find_fields
 from phangs_xr.io.zarr import FieldStore
+from phangs_xr.qa import survey_fields
 from phangs_xr.qa.export_cutout import export_cutout
 from phangs_xr.qa.export_regions import export_regions
 from phangs_xr.qa.measure.nebulae import MEASURED
@@ -265,7 +266,10 @@ def test_store_in_a_file_system_of_fsspec(small, local, tmp_path):
     assert os.listdir(tmp_path)
 
 
-def test_fields_share_an_archive_on_s3(small, s3, local, tmp_path):
+# Threads share the filters of warnings, and put them back at other times.
+@pytest.mark.filterwarnings("ignore:Consolidated metadata:zarr.errors.ZarrUserWarning")
+def test_fields_share_an_archive_on_s3(small, s3, local, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     archive = f"s3://{BUCKET}/survey.zarr"
     groups = ("ngc0628c/one", "ngc0628c/two", "ngc0628e/one")
     outputs = [
@@ -284,3 +288,7 @@ def test_fields_share_an_archive_on_s3(small, s3, local, tmp_path):
     tree = xr.open_datatree(archive, engine="zarr", chunks={}, consolidated=False)
     named = [node.path for node in tree.subtree if "halpha" in node.data_vars]
     assert sorted(named) == [f"/{group}/hst" for group in groups]
+    survey = survey_fields([archive], tmp_path / "survey")
+    assert [one.location for one in survey.summaries] == [f"{archive}/{one}" for one in groups]
+    assert {one.state for one in survey.summaries} == {"checked"}
+    assert survey_fields([archive], tmp_path / "survey").made == ()

@@ -125,6 +125,6 @@ def test_qa_draws_every_figure_and_writes_the_report(executed):
 def test_survey_reads_all_fields(executed):
     notebooks, out = executed
     texts = [text for text in list_texts(notebooks["survey"]) if text]
-    assert any(text.startswith("3 fields made anew") for text in texts)
+    assert any(text.startswith("2 fields made anew") for text in texts)
     page = out.parent / "phangs_xr_survey/survey/index.html"
-    assert page.read_text().count("<tr>") == 4
+    assert page.read_text().count("<tr>") == 3

@@ -3,10 +3,13 @@
 import shutil
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import phangs_xr
+from phangs_xr.engine.config import Output, load_config
 from phangs_xr.engine.runner import Runner
 from phangs_xr.errors import InputError
 from phangs_xr.io.zarr import FieldStore, find_store, open_store
@@ -53,13 +56,16 @@ def test_figures_drawn_beside_are_those_drawn_here(two_cores, finished, checked,
 
 
 @pytest.mark.slow
-def test_figures_that_cannot_be_drawn_beside_are_named(two_cores, finished, tmp_path):
-    with open_papers(finished, tmp_path) as papers:
+def test_figures_that_cannot_be_drawn_beside_are_named(two_cores, small, tmp_path):
+    config = replace(load_config(small), output=Output(products=("halpha",), fits=()))
+    phangs_xr.run(config, tmp_path / "run")
+    with open_papers(tmp_path / "run", tmp_path / "qa") as papers:
         papers.draw(Measured())
         failures = papers.finish()
-    # Without nebulae: their figures, and no others.
-    assert set(failures) == {"fluxes", "gallery"}
+    # Of one map alone: the maps and their noise, and no others.
+    assert set(failures) == {"fluxes", "gallery", "histogram2d", "cosmic_rays"}
     assert "flux_muse" in failures["fluxes"]
+    assert (tmp_path / "qa/maps.png").exists()
 
 
 def test_what_stops_the_process_is_raised_here(two_cores, finished, tmp_path):

@@ -30,7 +30,7 @@ from phangs_xr.qa.figures.style import (
     thin_out,
     tick_ratios,
 )
-from phangs_xr.qa.measure.compare_runs import Comparison, Run
+from phangs_xr.qa.measure.compare_runs import Comparison, PixelComparison, Run
 from phangs_xr.sky.grid import get_grid
 
 _SIDE = 440
@@ -185,20 +185,15 @@ def _draw_on_sky(table: hv.Dataset, plane: OffsetPlane, label: str, limit: float
     )
 
 
-def plot_pixel_pairs(reference: Run, comparison: Comparison) -> hv.Overlay:
-    """Draw the 2-D histogram of the pixels of two maps, with the line through them.
-
-    `comparison` is one with pixels.
-    """
-    pixels = comparison.pixels
-    assert pixels is not None  # noqa: S101 (told to callers)
+def plot_pixel_pairs(reference: Run, run: Run, pixels: PixelComparison) -> hv.Overlay:
+    """Draw the 2-D histogram of the pixels of two maps, with the line through them."""
     fit = LineFit(
         pixels.counts.astype(np.float64),
         pixels.slope,
         pixels.offset,
         "pixel by pixel",
         f"{reference.product} in {reference.label}",
-        f"{comparison.run.product} in {comparison.run.label}",
+        f"{run.product} in {run.label}",
         FLUX_UNIT,
         about=reference.product,
     )

@@ -9,7 +9,6 @@ from typing import Any
 import xarray as xr
 from bokeh.models.glyphs import Image
 from bokeh.models.renderers import GlyphRenderer
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from phangs_xr.qa.figures.compare_figures import (
     plot_blinking,
@@ -21,6 +20,7 @@ from phangs_xr.qa.measure.compare_runs import Comparison, Run, list_differences,
 from phangs_xr.qa.measure.numbers import write_whole
 from phangs_xr.qa.measure.products import find_distance
 from phangs_xr.qa.report.draw_on_screen import embed_plots, render_screen
+from phangs_xr.qa.report.render_template import render_template
 
 MAP = "blinking-map"
 """Name of the pictures that blink, followed by their number: what the page finds them by."""
@@ -56,7 +56,9 @@ def write_compare_page(
         if one.nebulae.sizes.get("nebula"):
             models[f"ratios{number}"] = render_screen(plot_ratios(reference, one))
         if one.pixels is not None:
-            models[f"pixels{number}"] = render_screen(plot_pixel_pairs(reference, one))
+            models[f"pixels{number}"] = render_screen(
+                plot_pixel_pairs(reference, one.run, one.pixels)
+            )
     scripts, places = embed_plots(models)
     runs = [reference, *(one.run for one in comparisons)]
     sections = [
@@ -69,13 +71,8 @@ def write_compare_page(
         }
         for number, one in enumerate(comparisons)
     ]
-    environment = Environment(
-        loader=PackageLoader("phangs_xr.qa", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
-    page = environment.get_template("compare.html.j2").render(
+    page = render_template(
+        "compare.html.j2",
         title=f"{reference.tree.attrs.get('galaxy', 'field')}: {len(runs)} runs compared",
         scripts=scripts,
         reference=reference.label,

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import xarray as xr
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from phangs_xr.engine.runner import Runner
 from phangs_xr.qa.figures.list_figures import list_pictures
@@ -21,6 +20,7 @@ from phangs_xr.qa.measure.numbers import write_whole
 from phangs_xr.qa.measure.overviews import reduce_field
 from phangs_xr.qa.report.draw_beside import Papers
 from phangs_xr.qa.report.draw_on_screen import draw_screens, embed_plots
+from phangs_xr.qa.report.render_template import render_template
 
 
 def write_report(
@@ -112,14 +112,8 @@ def compose_report(
         for picture in list_pictures(field)
     ]
     galaxy = str(field.attrs.get("galaxy", "unnamed field"))
-    # In the template every text is escaped that is not said to be safe.
-    environment = Environment(
-        loader=PackageLoader("phangs_xr.qa", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
-    page = environment.get_template("page.html.j2").render(
+    page = render_template(
+        "page.html.j2",
         title=f"{galaxy}: HST Hα against MUSE",
         scripts=scripts,
         findings=list_findings(

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from phangs_xr.drawing.stretch import choose_stretch
 from phangs_xr.engine.runner import Runner
@@ -20,6 +19,7 @@ from phangs_xr.qa.figures.style import FLUX_MAP, SKY_COLOUR
 from phangs_xr.qa.measure.numbers import write_whole
 from phangs_xr.qa.measure.overviews import average_image
 from phangs_xr.qa.measure.summarize_fields import NUMBERS, FieldSummary
+from phangs_xr.qa.report.render_template import render_template
 
 THUMBNAIL = 120
 """Most pixels along a side of a field's picture."""
@@ -84,13 +84,8 @@ def write_survey_page(
         name: sum(one.worst == name for one in summaries if one.state == "checked")
         for name in _WEIGHTS
     }
-    environment = Environment(
-        loader=PackageLoader("phangs_xr.qa", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
-    page = environment.get_template("survey.html.j2").render(
+    page = render_template(
+        "survey.html.j2",
         fields=rows,
         verdict=_tell_verdict(summaries, counts),
         columns=[(name, heading, NUMBERS[name][1]) for name, heading, _ in COLUMNS],

@@ -55,7 +55,7 @@ def main() -> None:
     call(out, "survey", *configs)
     changed = configs[CHANGED]
     changed.write_text(re.sub(r"(?m)^ebv = .*$", "ebv = 0.0", changed.read_text()))
-    call(out, "run", changed, "--workers", 2)
+    call(out, "run", changed)
     call(out, "survey", *configs)
 
 

@@ -196,10 +196,11 @@ def test_points_chosen_by_a_box_are_chosen_on_the_sky(opened, tmp_path):
     assert 10 <= len(chosen) < len(places)
 
 
-@pytest.fixture
-def served(finished, checked, tmp_path):
+@pytest.fixture(scope="module")
+def served(finished, checked, tmp_path_factory):
     """The address of the app, for a finished run whose nebulae are measured."""
-    directory = tmp_path / "run"
+    place = tmp_path_factory.mktemp("served")
+    directory = place / "run"
     shutil.copytree(finished, directory)
     store = FieldStore(find_store(directory))
     store.write_table(checked[1])
@@ -209,7 +210,7 @@ def served(finished, checked, tmp_path):
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "phangs_xr", "explore", directory, "--port", port, "--no-show"]
-    log = tmp_path / "log"
+    log = place / "log"
     with log.open("w") as output:
         process = subprocess.Popen(list(map(str, command)), stdout=output, stderr=output)
     try:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import holoviews as hv
 import numpy as np
 import pytest
 import scipy
@@ -196,13 +197,9 @@ def test_muse_is_sampled_where_it_lies(field, overview):
 
 
 def test_figures_are_drawn_on_paper_and_on_the_screen(field, nebulae, overview):
-    import holoviews as hv
-
-    for axes in ("offset", "sky"):
-        pulls = figures.plot_pulls(field, nebulae, axes=axes, overview=overview)
-        maps = figures.plot_derived_maps(field, axes=axes, overview=overview)
-        for picture in (pulls, maps):
-            assert hv.render(picture, backend="matplotlib").axes
-            if axes == "offset":
-                assert hv.render(picture, backend="bokeh")
+    """The other way round they are drawn for the report of the demo."""
+    pulls = figures.plot_pulls(field, nebulae, overview=overview)
+    maps = figures.plot_derived_maps(field, axes="sky", overview=overview)
+    assert hv.render(pulls, backend="bokeh")
+    assert len(hv.render(maps, backend="matplotlib").axes) >= 4
     assert len(figures.plot_pulls(field, xr.Dataset(), overview=overview)) == 2

@@ -14,6 +14,7 @@ import pytest
 from phangs_xr.cli import main
 from phangs_xr.cli.run_fields import map_at_once
 from phangs_xr.errors import InputError
+from tests.browsers import require_clean_page
 from tests.commands import call, refuse
 from tests.configs import write_config
 
@@ -33,6 +34,7 @@ def test_demo__ends_with_a_report(tmp_path, capsys):
         *(".html", ".png", ".pdf", ".ecsv", ".json")
     }
     assert (tmp_path / "out/data/ngc0628.toml").exists()
+    require_clean_page(report)
 
 
 def test_run__a_good_field(field, tmp_path, capsys):

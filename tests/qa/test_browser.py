@@ -5,7 +5,6 @@ import shutil
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,11 +15,7 @@ from phangs_xr.qa.figures.sky_axes import OffsetPlane, place_on_sky
 from phangs_xr.qa.measure.products import find_product
 from phangs_xr.schema import PRODUCTS
 from phangs_xr.sky.grid import get_grid
-
-CHROMIUM = Path("/usr/bin/chromium")
-PATIENCE = 600_000
-"""For a machine under any load [ms]."""
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+from tests.browsers import CHROMIUM, FLAGS, PATIENCE
 
 pytestmark = [
     pytest.mark.browser,

@@ -23,7 +23,8 @@ from phangs_xr.qa.measure.compare_runs import (
     open_runs,
     tabulate_comparison,
 )
-from tests.qa.test_browser import CHROMIUM, FIND, PATIENCE, browser  # noqa: F401
+from tests.browsers import CHROMIUM, PATIENCE
+from tests.qa.test_browser import FIND, browser  # noqa: F401
 from tests.qa.test_figures import make_image
 
 
@@ -210,6 +211,25 @@ def test_page_blinks_and_fits(page, browser, tmp_path):  # noqa: F811
     view.mouse.move(box[0] - 20, box[1])
     view.mouse.move(*box, steps=4)
     view.wait_for_function("readTooltips().includes('RA, Dec')")
+    # A drag over the left half of the ratios selects those nebulae, on the sky too.
+    names = ["reference", "ratio"]
+    area = view.evaluate("([x, y]) => findBox(x, y)", names)
+    view.evaluate("([x, y]) => findPlot(x, y).canvas_view.el.scrollIntoView()", names)
+    box = view.evaluate(
+        """([x, y]) => {
+          const plot = findPlot(x, y), {left, top, width, height} = plot.frame.bbox;
+          const at = plot.canvas_view.el.getBoundingClientRect();
+          const [x0, y0] = [at.x + left, at.y + top];
+          return [x0 + 2, y0 + 2, x0 + width / 2, y0 + height - 2];
+        }""",
+        names,
+    )
+    assert area["width"] > 100
+    view.mouse.move(*box[:2])
+    view.mouse.down()
+    view.mouse.move(*box[2:], steps=10)
+    view.mouse.up()
+    view.wait_for_function("listSelected('offset_x', 'offset_y').length > 0")
     view.set_viewport_size({"width": 390, "height": 844})
     assert view.evaluate("document.documentElement.scrollWidth") <= 390
     view.screenshot(path=tmp_path / "narrow.png")

@@ -11,6 +11,7 @@ from phangs_xr.qa import check_field
 from phangs_xr.qa.figures import plot_backgrounds, plot_fluxes, plot_nii
 from phangs_xr.qa.figures.list_figures import list_pictures
 from phangs_xr.sky import get_grid
+from tests.browsers import require_clean_page
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,7 @@ def test_page_holds_a_plot_for_each_figure(banded_run, tmp_path):
         assert f'<section id="{name}">' in page
         assert (tmp_path / f"{name}.png").stat().st_size > 10_000
     assert "Not shown" not in page
+    require_clean_page(tmp_path / "report.html")
 
 
 def test_files_of_the_run_are_what_the_store_holds(banded_run):

@@ -25,8 +25,9 @@ from phangs_xr.qa.measure.summarize_fields import (
     tabulate_fields,
 )
 from phangs_xr.qa.report.survey_page import write_survey_page
+from tests.browsers import CHROMIUM, PATIENCE
 from tests.configs import write_config
-from tests.qa.test_browser import CHROMIUM, PATIENCE, browser  # noqa: F401
+from tests.qa.test_browser import browser  # noqa: F401
 
 
 @pytest.fixture(scope="module")

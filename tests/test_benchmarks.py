@@ -88,7 +88,7 @@ def test_every_graph_is_measured(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_table_of_recipes_compares_all(tmp_path):
-    done = run_benchmarks("--sizes", 300, "--only", "recipes", "--data", tmp_path)
+    done = run_benchmarks("--sizes", 300, "--only", "recipes", "--data", tmp_path, "--rounds", 1)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^barnes2023 +\d\S* +1 +\d+$", done.stdout, re.MULTILINE)
     for name in ("chandar2025", "default"):

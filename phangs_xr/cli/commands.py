@@ -414,13 +414,26 @@ def _call(given: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         code = STOPPED
     except Exception as error:
-        # Typer brings its own copy of click, whose exceptions it does not export.
-        if not hasattr(error, "format_message"):
+        text = _explain(error, given)
+        if text is None:
             write_log(f"{type(error).__name__}: {error}", ERROR)
             raise
-        report_error(error.format_message())
+        report_error(text)
         return 2
     # Some versions of Typer raise what Ctrl-C raises, others return its code.
     if code == STOPPED:
         report_error("stopped: the next run completes what is not finished")
     return code if isinstance(code, int) else 0
+
+
+def _explain(error: Exception, given: Sequence[str]) -> str | None:
+    """Return what a user did wrong where it is Typer that says so; None of other errors."""
+    # Typer brings its own copy of click, whose exceptions it does not export.
+    if hasattr(error, "format_message"):
+        return str(error.format_message())
+    if isinstance(error, OSError) and given[0] == "--install-completion":
+        return (
+            f"--install-completion: a home that can be written is needed, found {error}: put what "
+            f"--show-completion prints where your shell looks"
+        )
+    return None

@@ -96,6 +96,16 @@ def test_scripts_are_installed_at_home(shell, place, tmp_path, monkeypatch, caps
     assert (tmp_path / place).read_text().strip() == script.strip()
 
 
+def test_home_that_cannot_be_written_is_one_line(tmp_path, monkeypatch, capsys):
+    home = tmp_path / "home"
+    home.write_text("a file")
+    monkeypatch.setenv("HOME", str(home))
+    assert call("--install-completion", "bash") == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "a home that can be written is needed" in said
+
+
 IN_BASH = """
 PATH="$1:$PATH"
 eval "$(phangs-xr --show-completion bash)"

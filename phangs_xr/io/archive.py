@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from zarr.abc.store import Store
@@ -35,6 +36,17 @@ def split_location(location: str) -> tuple[str, str]:
     """
     store, found, group = location.partition(f"{_SUFFIX}/")
     return (f"{store}{_SUFFIX}", group.strip("/")) if found else (location, "")
+
+
+def find_directory(location: str) -> Path:
+    """Return the directory for what is made of a field besides its store.
+
+    That is where the store lies, or here if it is not on this machine; of a field in an archive, as
+    its group is named there: an archive holds Zarr's files alone.
+    """
+    store, group = split_location(location)
+    beside = Path() if "://" in location else Path(store).absolute().parent
+    return beside / group
 
 
 def list_parents(location: str) -> list[str]:

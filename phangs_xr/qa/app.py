@@ -16,11 +16,11 @@ from bokeh.models import CustomJS
 from bokeh.models.widgets.inputs import NumericInput
 
 from phangs_xr.errors import InputError
+from phangs_xr.qa.app_views import SCREEN, STRETCHES, Views, read_ids, write_ids
 from phangs_xr.qa.figures.gallery import COUNT, plot_gallery
 from phangs_xr.qa.figures.nebula_fluxes import draw_fluxes, find_flux_limits, plot_ratio_by_flux
 from phangs_xr.qa.figures.nebula_table import tabulate_nebulae
 from phangs_xr.qa.measure.products import find_best, find_plain, get_node
-from phangs_xr.qa.views import SCREEN, STRETCHES, Views, read_ids, write_ids
 from phangs_xr.schema import PRODUCTS
 
 WIDE = 1400
@@ -127,7 +127,8 @@ def _list_findings(tree: xr.DataTree) -> str:
         for one in found
     ]
     worst = [one for one in found if one["severity"] != "note"]
-    state = f"{len(worst)} findings" if worst else "nothing wrong was found"
+    counted = f"{len(worst)} finding{'s' if len(worst) > 1 else ''}"
+    state = counted if worst else "nothing wrong was found"
     opened = " open" if worst else ""
     listed = "".join(rows)
     return f"<details{opened}><summary>{title}: {state}</summary><ul>{listed}</ul></details>"

@@ -13,7 +13,7 @@ import xarray as xr
 from phangs_xr.engine.runner import Runner
 from phangs_xr.engine.tiles import run_reductions
 from phangs_xr.errors import InputError
-from phangs_xr.io.archive import split_location
+from phangs_xr.io.archive import find_directory
 from phangs_xr.io.tables import write_table
 from phangs_xr.io.zarr import FieldStore, find_store, open_store
 from phangs_xr.qa.measure.findings import Finding, list_findings
@@ -72,9 +72,7 @@ def examine_field(
         If there is no store, or it lacks the products.
     """
     location = find_store(path)
-    store, group = split_location(location)
-    beside = Path() if "://" in location else Path(store).absolute().parent
-    out = out or beside / group / "qa"
+    out = out or find_directory(location) / "qa"
     field = open_store(location, chunked=False)
     plain = list_compared(field)[0]
     if not has_product(field, plain):

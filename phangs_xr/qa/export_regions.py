@@ -19,11 +19,12 @@ from astropy.wcs.utils import wcs_to_celestial_frame
 
 from phangs_xr.engine.runner import Runner
 from phangs_xr.errors import InputError
+from phangs_xr.io.archive import find_directory
 from phangs_xr.io.zarr import find_store, open_store
 from phangs_xr.qa.measure.label_sums import number_nebulae
-from phangs_xr.qa.measure.nebulae import STEP, measure_nebulae
+from phangs_xr.qa.measure.nebulae import get_nebulae
 from phangs_xr.qa.measure.numbers import write_whole
-from phangs_xr.qa.measure.products import find_best, find_product, get_node, has_product
+from phangs_xr.qa.measure.products import find_best, find_product, has_product
 from phangs_xr.qa.measure.trace_outlines import trace_polygons
 from phangs_xr.recipes.step import ERROR
 from phangs_xr.schema import FLUX_SCALE
@@ -47,7 +48,7 @@ def export_regions(
         DIR of a run, or its store.
     out
         The region file; if None, `{galaxy}_nebulae.reg` beside the store, or here if that is not
-        on this machine.
+        on this machine. Of a field in an archive it is in `{group}` there.
     runner
         Where to measure the nebulae if `qa` has not; threads of this process if None.
 
@@ -74,9 +75,8 @@ def export_regions(
         raise InputError(message)
     galaxy = str(field.attrs["galaxy"])
     if out is None:
-        beside = Path() if "://" in location else Path(location).absolute().parent
-        out = beside / f"{galaxy}_nebulae.reg"
-    best, nebulae = find_best(field), _get_nebulae(field, runner)
+        out = find_directory(location) / f"{galaxy}_nebulae.reg"
+    best, nebulae = find_best(field), get_nebulae(field, find_best(field), runner)
     lines = list(_list_polygons(field, _describe_nebulae(nebulae, f"flux_{best}")))
     # No comment may begin with the word text, which DS9 takes for a region.
     head = (
@@ -93,15 +93,6 @@ def export_regions(
         )
         raise InputError(message) from None
     return out, nebulae.sizes["nebula"], len(lines) - 1
-
-
-def _get_nebulae(field: xr.DataTree, runner: Runner | None) -> xr.Dataset:
-    """Return what `qa` has measured of the nebulae, or measure it."""
-    nebulae = get_node(field, "nebulae")
-    flux = nebulae.get(f"flux_{find_best(field)}")
-    if flux is not None and flux.attrs.get("step") == STEP:
-        return nebulae
-    return measure_nebulae(field, runner)
 
 
 def _describe_nebulae(nebulae: xr.Dataset, name: str) -> list[str]:

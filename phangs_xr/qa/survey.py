@@ -251,7 +251,7 @@ class _Kept:
         self._digest = digest
         numbers = content.pop("numbers")
         known = {name: np.nan if one is None else one for name, one in numbers.items()}
-        self.summary = replace(FieldSummary(**content, numbers=known), label=self.label)
+        self.summary = replace(FieldSummary(**content, numbers=known), location=self.location)
         return True
 
     def _write(self, tree: xr.DataTree, runner: Runner | None, digest: str) -> None:

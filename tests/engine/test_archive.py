@@ -2,7 +2,6 @@
 
 import json
 import multiprocessing
-import os
 import signal
 import subprocess
 import sys
@@ -20,11 +19,25 @@ from phangs_xr.errors import InputError
 from phangs_xr.io.archive import find_fields, list_parents, split_location
 from phangs_xr.io.zarr import find_store
 from phangs_xr.qa import check_field
+from phangs_xr.qa.export_regions import export_regions
 from tests.commands import call, refuse
 from tests.configs import write_config
 
 CHUNK = 100
 GROUPS = ("ngc0628c/f555w_f814w", "ngc0628c/f547m", "ngc0628e/f555w_f814w", "ngc0628e/f547m")
+DYING = """
+import os, signal, sys
+import phangs_xr
+
+def start(title, tasks):
+    if "fit_anchor" in title:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return lambda done: None
+
+phangs_xr.run(sys.argv[1], sys.argv[2], chunk=100, on_start=start)
+"""
+"""A run that dies when others of its products are made."""
+
 PRODUCTS = ("halpha", "musehalpha", "halpha_smoothed", "fit_anchored", "nebula_mask")
 
 
@@ -79,17 +92,16 @@ def test_archive_written_at_once_and_killed_equals_that_written_in_turn(
         group: write_config(tmp_path / f"{number}.toml", small, group=group, **output)
         for number, group in enumerate(GROUPS)
     }
-    processes = [start(context, config, tmp_path / group) for group, config in configs.items()]
-    # In the middle of its work: its head is written, its last step not.
-    head = archive / GROUPS[0] / "zarr.json"
-    while processes[0].is_alive() and not head.exists():
-        processes[0].join(0.005)
-    os.kill(processes[0].pid, signal.SIGKILL)
+    command = [sys.executable, "-c", DYING, str(configs[GROUPS[0]]), str(tmp_path / GROUPS[0])]
+    dying = subprocess.Popen(command)
+    processes = [start(context, configs[group], tmp_path / group) for group in GROUPS[1:]]
     for process in processes:
         process.join()
-    assert [process.exitcode for process in processes][1:] == [0, 0, 0]
-    # On a machine that let it sleep for long it may have been done.
-    assert processes[0].exitcode in (-signal.SIGKILL, 0)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert dying.wait() == -signal.SIGKILL
+    left = phangs_xr.open_store(archive / GROUPS[0])
+    made = {name for node in left.subtree for name in node.data_vars}
+    assert 0 < len(made & set(PRODUCTS)) < len(PRODUCTS), "it died in the middle of its work"
     resumed = start(context, configs[GROUPS[0]], tmp_path / GROUPS[0])
     resumed.join()
     assert resumed.exitcode == 0
@@ -154,10 +166,15 @@ def test_locations_are_split_at_the_store():
 def test_check_of_a_field_goes_beside_the_archive(in_turn, small, tmp_path, monkeypatch):
     archive = tmp_path / "survey.zarr"
     phangs_xr.run(place(small, archive, "ngc0628c/f547m"), tmp_path / "elsewhere")
-    lines = check_field(archive / "ngc0628c/f547m", report=False)
+    field = archive / "ngc0628c/f547m"
+    path, _, count = export_regions(field)
+    assert path == tmp_path / "ngc0628c/f547m/ngc0628_nebulae.reg"
+    assert count > 0
+    lines = check_field(field, report=False)
     numbers = tmp_path / "ngc0628c/f547m/qa/numbers.json"
     assert f"numbers: {numbers}" in lines
     assert numbers.exists()
+    assert not [path for path in archive.rglob("*.*") if path.suffix in (".reg", ".ecsv")]
 
 
 def test_info_and_plan_take_a_group(in_turn, small, capsys, tmp_path):

@@ -17,7 +17,7 @@ import phangs_xr
 from phangs_xr.recipes import RECIPES
 from phangs_xr.simulate import make_real_galaxy, simulate_galaxy
 
-KILLS = int(os.environ.get("PHANGS_XR_KILLS", "3"))
+KILLS = int(os.environ.get("PHANGS_XR_KILLS", "4"))
 
 
 @pytest.fixture(params=["barnes2023", "default"])

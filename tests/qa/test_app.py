@@ -7,10 +7,10 @@ import pytest
 import xarray as xr
 
 from phangs_xr.errors import InputError
-from phangs_xr.qa import views as reading
+from phangs_xr.qa import app_views as reading
 from phangs_xr.qa.app import build_app, serve_app
+from phangs_xr.qa.app_views import Views, find_window, read_ids, write_ids
 from phangs_xr.qa.measure.products import find_product
-from phangs_xr.qa.views import Views, find_window, read_ids, write_ids
 from phangs_xr.sky.grid import get_grid
 
 
@@ -112,7 +112,7 @@ def test_findings_of_the_store_are_told(checked):
     ]
     field.attrs["quality"] = {"findings": found}
     told = build_app(field).select(pn.pane.HTML)[0].object
-    assert "1 findings" in told
+    assert ": 1 finding<" in told
     assert "All &lt;b&gt;wrong&lt;/b&gt;." in told
     field.attrs["quality"] = {"findings": found[1:]}
     assert "nothing wrong was found" in build_app(field).select(pn.pane.HTML)[0].object

@@ -254,7 +254,7 @@ def test_the_app_shows_the_nebula_that_is_tapped(browser, served, checked, tmp_p
     page.screenshot(path=tmp_path / "app.png", full_page=True)
     assert page.get_by_label("Nebulae").input_value() == identity
     assert page.evaluate("document.documentElement.scrollWidth") <= 1300
-    page.get_by_text("1 findings").wait_for()
+    page.get_by_text(": 1 finding").wait_for()
     page.get_by_text("Nothing can be trusted.").wait_for()
     page.close()
     narrow = wait_for(browser, address, process, width=390)

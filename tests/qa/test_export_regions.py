@@ -118,7 +118,7 @@ def test_what_qa_measured_is_not_measured_again(small_run, tmp_path, monkeypatch
     FieldStore(str(copied / "ngc0628.zarr")).write_table(
         nebulae.assign(flux_anchored=nebulae["flux_anchored"] * 0 + 123.0)
     )
-    monkeypatch.setattr(module, "measure_nebulae", None)
+    monkeypatch.setattr("phangs_xr.qa.measure.nebulae.measure_nebulae", None)
     path, number, _ = export_regions(copied)
     assert path == copied / "ngc0628_nebulae.reg"
     assert path.read_text().count(": 1.230e-18 erg/s/cm2") >= number

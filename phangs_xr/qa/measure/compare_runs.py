@@ -18,7 +18,7 @@ from phangs_xr.engine.tiles import Measurement, run_reductions
 from phangs_xr.errors import GridError, InputError
 from phangs_xr.numerics.pair_counts import count_pairs
 from phangs_xr.numerics.reductions import Block
-from phangs_xr.qa.measure.nebulae import measure_nebulae
+from phangs_xr.qa.measure.nebulae import get_nebulae
 from phangs_xr.qa.measure.numbers import compare_pairs
 from phangs_xr.qa.measure.products import find_best, find_product, get_node, has_product
 from phangs_xr.qa.measure.pulls import find_spread
@@ -223,12 +223,11 @@ def open_runs(
 
 
 def _find_nebulae(tree: xr.DataTree, product: str, runner: Runner | None) -> xr.Dataset:
-    nebulae = get_node(tree, "nebulae")
-    if f"flux_{product}" not in nebulae:
-        try:
-            nebulae = measure_nebulae(tree, runner)
-        except InputError:
-            return xr.Dataset()
+    """Return a run's nebulae, nothing if it has none or not the fluxes of this map."""
+    try:
+        nebulae = get_nebulae(tree, product, runner)
+    except InputError:
+        return xr.Dataset()
     return nebulae.load() if f"flux_{product}" in nebulae else xr.Dataset()
 
 

@@ -113,6 +113,19 @@ def measure_nebulae(field: xr.DataTree, runner: Runner | None = None) -> xr.Data
     return plan.finish(run_reductions({"nebulae": plan.measurement}, runner or Runner())["nebulae"])
 
 
+def get_nebulae(field: xr.DataTree, product: str, runner: Runner | None = None) -> xr.Dataset:
+    """Return what `qa` has measured of a field's nebulae, or measure it.
+
+    That of `/nebulae` holds if it has the flux of `product` and the flux is no catalogue's. Errors
+    and `runner` are those of `measure_nebulae`.
+    """
+    nebulae = get_node(field, "nebulae")
+    flux = nebulae.get(f"flux_{product}")
+    if flux is not None and flux.attrs.get("step") == STEP:
+        return nebulae
+    return measure_nebulae(field, runner)
+
+
 def plan_nebulae(
     field: xr.DataTree, images: Mapping[str, xr.DataArray] | None = None
 ) -> NebulaPlan:

@@ -252,13 +252,22 @@ def report(checked, bokeh_warnings, tmp_path_factory):
         return write_report(*checked, tmp_path_factory.mktemp("report"))
 
 
+ASTROPY_LEVEL = logging.getLogger("astropy").level
+
+
 @pytest.fixture(autouse=True)
 def quiet_log():
-    """Undo what the command line does to the package's logger."""
-    logger = logging.getLogger("phangs_xr")
-    level, handlers = logger.level, list(logger.handlers)
-    astropy_level = logging.getLogger("astropy").level
+    """Give each test the logs as they are before any command sets them up.
+
+    A command that a fixture of a session or a module ran has done so before this begins.
+    """
+    _reset_logs()
     yield
-    logger.setLevel(level)
-    logger.handlers[:] = handlers
-    logging.getLogger("astropy").setLevel(astropy_level)
+    _reset_logs()
+
+
+def _reset_logs():
+    logger = logging.getLogger("phangs_xr")
+    logger.setLevel(logging.NOTSET)
+    logger.handlers[:] = []
+    logging.getLogger("astropy").setLevel(ASTROPY_LEVEL)

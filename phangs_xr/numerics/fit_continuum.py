@@ -4,9 +4,10 @@
 
 M being MUSE's Hα, K what each band sees of the lines, and q = q0 + q1 x + q2 x² a polynomial in
 x = ln u less its median, u = c1/c2 the colour of the line-free bands. First the gain, from the
-local contrast alone, which knows no sky and little continuum; then, with the gain held, q and the
-sky from all scales: one fit for all would let a continuum that the colour does not quite tell pull
-the gain.
+local contrast alone, which knows no sky and little continuum, and least where the continuum is
+bright: stars absorb the line, and their spectra are curved, as no colour quite tells. Then, with
+the gain held, q and the sky from all scales: one fit for all would let such a continuum pull the
+gain.
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ REACH = 3.0
 MISMATCH = 0.02
 """Error of the line's model relative to it: the two point-spread functions, and K."""
 
+CONTINUUM_MISMATCH = 0.03
+"""Error of the continuum's model relative to it: absorption lines and curved spectra that no colour
+tells. Without it, the brightest continuum would say most of what the line's gain is."""
+
 CLIP, ROUNDS = 4.0, 6
 """Standard deviations from the model beyond which spaxels do not count, and how often that is
 decided."""
@@ -43,6 +48,10 @@ decided."""
 PLAUSIBLE = 0.4, 2.5
 """Continuum over that interpolated between the bands, one of them alone included: a fit beyond
 tells of something else, and the continuum is taken as interpolated."""
+
+SHIFTS, SMALL_STEP = 4, 0.3
+"""How often the shift is looked for at most, and the step that is small enough to be the last
+[spaxel]: between images that lie apart both the model and the shift are found too small."""
 
 DEGREE = 2
 FEWEST = 200
@@ -190,6 +199,7 @@ def fit_view(view: MuseView) -> Model:
     noise = (view.responses[0] * view.halpha_err) ** 2
     variance = view.variance + noise + (MISMATCH * line) ** 2
     weight = 1 / variance[used]
+    rough = 1 / (variance + (CONTINUUM_MISMATCH * base) ** 2)[used]
 
     smoother = Smoother.build(used, CONTRAST_SIGMA)
 
@@ -197,7 +207,7 @@ def fit_view(view: MuseView) -> Model:
         return np.asarray((image - smoother(image))[used], dtype=np.float64)
 
     matrix = np.stack([contrast(one) for one in (line, *terms)], axis=1)
-    found = _solve(matrix, contrast(view.narrow), weight, noise[used])
+    found = _solve(matrix, contrast(view.narrow), rough, noise[used])
     gain, gain_error = float(found[0][0]), float(found[1][0])
     left = (view.narrow - gain * line)[used]
     ones = np.ones((weight.size, 1))
@@ -272,7 +282,7 @@ def evaluate_quotient(
 
 
 def fit_shifted(view: MuseView, scale: float) -> tuple[Model, Values, float, MuseView]:
-    """Fit, find how far MUSE lies from HST, and fit again where it lies.
+    """Fit, find how far MUSE lies from HST, fit again where it lies, and so on.
 
     Parameters
     ----------
@@ -287,16 +297,22 @@ def fit_shifted(view: MuseView, scale: float) -> tuple[Model, Values, float, Mus
         The model; rows and columns by which MUSE's features lie beyond HST's [spaxel]; the
         uncertainty of the shift's length [spaxel]; and the view with HST's images moved.
     """
-    model = fit_view(view)
-    line = np.where(view.used, solve_line(view, model), np.nan).astype(np.float32)
-    muse = np.where(view.used, view.halpha, np.nan).astype(np.float32)
-    found = find_shift(line, muse, scale)
-    if not np.isfinite(found.shift).all():
-        return model, np.zeros(2), float("nan"), view
-    shift = found.shift.astype(np.float64)
-    error = float(np.hypot(*resample_shift(found, 1).std(axis=0)))
-    moved = move_view(view, shift)
-    return fit_view(moved), shift, error, moved
+    model, moved = fit_view(view), view
+    shift, error = np.zeros(2), float("nan")
+    for _ in range(SHIFTS):
+        line = np.where(moved.used, solve_line(moved, model), np.nan).astype(np.float32)
+        muse = np.where(moved.used, view.halpha, np.nan).astype(np.float32)
+        found = find_shift(line, muse, scale)
+        if not np.isfinite(found.shift).all():
+            break
+        step = found.shift.astype(np.float64)
+        error = float(np.hypot(*resample_shift(found, 1).std(axis=0)))
+        shift = shift + step
+        moved = move_view(view, shift)
+        model = fit_view(moved)
+        if np.hypot(*step) < SMALL_STEP:
+            break
+    return model, shift, error, moved
 
 
 def move_view(view: MuseView, shift: Values) -> MuseView:

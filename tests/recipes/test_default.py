@@ -42,7 +42,7 @@ def test_map_is_near_the_truth_and_knows_its_error(sky, out):
     figures = measure_figures(sky, out, "default")
     assert figures.median == pytest.approx(1, abs=0.015)
     assert figures.excess < 1.35
-    assert figures.slope == pytest.approx(1, abs=0.05)
+    assert figures.slope == pytest.approx(1, abs=0.035)
     assert abs(figures.pull) < 0.35
     assert 0.6 < figures.pull_scatter < 1.4
     assert figures.faint == pytest.approx(1, abs=0.1)
@@ -63,7 +63,8 @@ def test_shift_of_muse_is_found(sky, out):
     effects, scale = sky.galaxy.effects, sky.galaxy.muse_scale
     planted = np.array([effects.shift_north, -effects.shift_east]) / scale
     found = fits_numbers["muse_shift"].values
-    assert np.abs(found - planted).max() < 0.12
+    # Looked for once, between images that lie apart, it is 0.13 too small.
+    assert np.abs(found - planted).max() < 0.06
 
 
 def test_beyond_muse_the_map_goes_on_as_hst_alone(sky, hst):

@@ -331,7 +331,7 @@ def overlap_disc(rows: _Floats, columns: _Floats, radius: float) -> _Floats:
 def _cut_disc(edges: _Floats, radius: float) -> tuple[_Floats, _Floats]:
     """Return edges moved onto the disc, and the area of the disc on the lower side of each."""
     edge = np.clip(edges, -radius, radius)
-    # As a product, which at the ends is the same number as `edge**2`: a power may round otherwise.
-    square = radius * radius
-    chord = np.sqrt(square - edge**2)
-    return edge, square * (np.pi / 2 + np.arcsin(edge / radius)) + edge * chord
+    chord = np.sqrt((radius - edge) * (radius + edge))
+    # Of the chord, whose error it shares: near the ends an arcsine's rounding would be left alone.
+    angle = np.arctan2(edge, chord)
+    return edge, radius * radius * (np.pi / 2 + angle) + edge * chord

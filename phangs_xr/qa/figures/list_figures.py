@@ -82,9 +82,8 @@ PICTURES = (
         "maps",
         "Maps",
         lambda tree, found: plot_maps(tree, overview=found.overview),
-        "MUSE, HST, HST smoothed to MUSE's resolution, and their ratio, first in MUSE's "
-        "colours, then each in its own. The panels pan together. Values are means over blocks "
-        "of {factor} × {factor} HST pixels.",
+        "HST's maps beside MUSE's, first in MUSE's colours, then each in its own. The panels pan "
+        "together. Values are means over blocks of {factor} × {factor} HST pixels.",
         {"maps": lambda tree, found: plot_maps(tree, axes="sky", overview=found.overview)},
     ),
     Picture(
